@@ -1,0 +1,23 @@
+package deps
+import (
+ _ "github.com/google/go-cmp/cmp"
+ _ "github.com/rogpeppe/go-internal/testscript"
+ _ "github.com/spf13/cobra"
+ _ "go.yaml.in/yaml/v3"
+ _ "istio.io/client-go/pkg/apis/networking/v1"
+ _ "istio.io/client-go/pkg/apis/networking/v1alpha3"
+ _ "istio.io/client-go/pkg/apis/security/v1"
+ _ "istio.io/client-go/pkg/apis/extensions/v1alpha1"
+ _ "istio.io/client-go/pkg/apis/telemetry/v1"
+ _ "k8s.io/api/apps/v1"
+ _ "k8s.io/api/networking/v1"
+ _ "k8s.io/api/autoscaling/v2"
+ _ "k8s.io/api/policy/v1"
+ _ "k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+ _ "pgregory.net/rapid"
+ _ "sigs.k8s.io/gateway-api/apis/v1"
+ _ "sigs.k8s.io/kustomize/api/krusty"
+ _ "sigs.k8s.io/kustomize/kyaml/filesys"
+ _ "sigs.k8s.io/yaml"
+ _ "istio.io/api/networking/v1"
+)
