@@ -1,0 +1,278 @@
+package v1alpha1
+
+// MigrationPlan is the result: an ordered, explained sequence of commits.
+// It holds everything that rendering needs, so that yesterday's plan renders to
+// yesterday's bytes.
+type MigrationPlan struct {
+	TypeMeta `json:",inline"`
+	// Tool is the version of ambientplan that made the plan.
+	Tool string `json:"tool,omitempty"`
+	// Digest is "sha256:..." over inventory, needs and policy.
+	Digest string `json:"digest"`
+	// Complete is false while an unknown is neither resolved nor waived, a
+	// namespace is held, or a step is not proved. It is computed, never set.
+	Complete bool `json:"complete"`
+	// Incomplete says why, in words; empty when Complete.
+	Incomplete []string `json:"incomplete,omitempty"`
+
+	Summary     Summary         `json:"summary"`
+	Decisions   []Decision      `json:"decisions"`
+	Waves       []Wave          `json:"waves"`
+	Held        []HeldNamespace `json:"held,omitempty"`
+	Constraints []Constraint    `json:"constraints"`
+	Findings    []Finding       `json:"findings"`
+	Unknowns    []Unknown       `json:"unknowns"`
+	Coverage    []KindCoverage  `json:"coverage"`
+	Cost        Cost            `json:"cost"`
+	GitOps      string          `json:"gitops,omitempty"`
+	Namespaces  []PlanNamespace `json:"namespaces,omitempty"`
+	// Base is, for each object that the plan touches, its state before wave 0:
+	// mesh configuration whole, fragments with only the fields that the plan sets.
+	Base []BaseObject `json:"base,omitempty"`
+}
+
+// Summary counts.
+type Summary struct {
+	Namespaces int            `json:"namespaces"`
+	Services   int            `json:"services"`
+	Workloads  int            `json:"workloads"`
+	Pods       int            `json:"pods"`
+	Decisions  map[string]int `json:"decisions"`
+	Waves      int            `json:"waves"`
+	Waypoints  int            `json:"waypoints"`
+	Blockers   int            `json:"blockers"`
+	Warnings   int            `json:"warnings"`
+	Unknowns   int            `json:"unknowns"`
+	Documents  DocumentCount  `json:"documents"`
+}
+
+// DecisionKind is what happens to a service. The zero value is not a decision.
+type DecisionKind string
+
+// Decision kinds.
+const (
+	DecisionUnset DecisionKind = ""
+	// L4Only: ztunnel alone.
+	L4Only DecisionKind = "L4Only"
+	// Waypoint: ztunnel and a waypoint.
+	Waypoint DecisionKind = "Waypoint"
+	// KeepSidecarDecision: the workload keeps its sidecar.
+	KeepSidecarDecision DecisionKind = "KeepSidecar"
+	// Blocked: a person must decide first; nothing is changed.
+	Blocked DecisionKind = "Blocked"
+	// OutOfMesh: not in the mesh today and not moved into it.
+	OutOfMesh DecisionKind = "OutOfMesh"
+)
+
+// Decision for one service, or for one workload behind no service.
+type Decision struct {
+	Cluster   string       `json:"cluster,omitempty"`
+	Namespace string       `json:"namespace"`
+	Service   string       `json:"service,omitempty"`
+	Workload  string       `json:"workload,omitempty"`
+	Kind      DecisionKind `json:"decision"`
+	// Subject is the object decided on.
+	Subject  Ref          `json:"subject"`
+	Waypoint *WaypointRef `json:"waypoint,omitempty"`
+	Needs    []Need       `json:"needs"`
+	// Waived needs, with the owners' reasons.
+	Waived []Need `json:"waived,omitempty"`
+	// Why in one sentence.
+	Why string `json:"why"`
+	// Cheaper says what would have to change for a cheaper decision; empty for the cheapest.
+	Cheaper string `json:"cheaper,omitempty"`
+	// Wave in which it cuts over; 0 when it does not.
+	Wave int `json:"wave,omitempty"`
+	// Workloads behind the service.
+	Workloads []Ref `json:"workloads,omitempty"`
+	// Mode today: "sidecar", "ambient", "none", "mixed", "unknown".
+	Mode    string `json:"mode"`
+	Owner   string `json:"owner,omitempty"`
+	Team    string `json:"team,omitempty"`
+	Tier    string `json:"tier,omitempty"`
+	Contact string `json:"contact,omitempty"`
+	// Unknowns that could change this decision, by index into the plan's list, as ids.
+	Unknowns []string `json:"unknowns,omitempty"`
+}
+
+// WaypointRef names a waypoint and what it serves.
+type WaypointRef struct {
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	// Scope is "service", "namespace" or "shared".
+	Scope string `json:"scope"`
+}
+
+// Wave is a set of namespaces that move together. Number 0 is the foundation.
+type Wave struct {
+	Number     int      `json:"number"`
+	Name       string   `json:"name"`
+	Namespaces []string `json:"namespaces"`
+	// Reasons say why the wave stands where it stands.
+	Reasons []string `json:"reasons"`
+	Teams   []string `json:"teams,omitempty"`
+	Pods    int      `json:"pods"`
+	// NotBefore is YYYY-MM-DD when the policy has a calendar.
+	NotBefore string `json:"notBefore,omitempty"`
+	Steps     []Step `json:"steps"`
+}
+
+// Step is one commit inside a wave.
+type Step struct {
+	// Name is "prepare", "route", "activate", "enrol", "cutover" ("cutover-2", ...
+	// for later batches) or "finalize"; wave 0 has steps of its own.
+	Name       string   `json:"name"`
+	Namespaces []string `json:"namespaces"`
+	// What the step does, in a sentence.
+	What    string   `json:"what"`
+	Changes []Change `json:"changes"`
+	// Checks to make before the next step may start.
+	Checks []Check `json:"checks"`
+	// Rollback lists, in order, how to get back to the state before this step.
+	Rollback []RollbackStep `json:"rollback"`
+	Proof    Proof          `json:"proof"`
+}
+
+// Op is what a change does.
+type Op string
+
+// Operations. Create and Delete act on whole mesh objects; Patch sets fields of
+// an object that the plan owns; Fragment sets fields of somebody else's object by
+// server-side apply; Manual is done by a person.
+const (
+	OpUnset    Op = ""
+	OpCreate   Op = "create"
+	OpPatch    Op = "patch"
+	OpDelete   Op = "delete"
+	OpFragment Op = "fragment"
+	OpManual   Op = "manual"
+)
+
+// Change of one object.
+type Change struct {
+	Object Ref    `json:"object"`
+	Op     Op     `json:"op"`
+	Why    string `json:"why"`
+	// Rules that asked for it.
+	Rules []string `json:"rules,omitempty"`
+	// Owner is who else manages the object.
+	Owner *Owner `json:"owner,omitempty"`
+	// After is the whole object as the tree holds it after the change: the object
+	// for create and patch, the fragment (all fields set by the plan so far) for
+	// fragment, nil for delete and manual.
+	After Content `json:"after,omitempty"`
+	// Manual is what a person has to do, for OpManual.
+	Manual string `json:"manual,omitempty"`
+}
+
+// BaseObject is one object as the tree holds it before any step.
+type BaseObject struct {
+	Object Ref `json:"object"`
+	// Fragment is true when somebody else owns the object and only the fields
+	// that the plan changes are held.
+	Fragment bool    `json:"fragment,omitempty"`
+	Content  Content `json:"content"`
+	Source   string  `json:"source,omitempty"`
+	Owner    *Owner  `json:"owner,omitempty"`
+}
+
+// Check is one line of a checklist.
+type Check struct {
+	What string `json:"what"`
+	// Command that answers it, if there is one; arguments are shell-quoted.
+	Command string `json:"command,omitempty"`
+	// Expect is what must be seen.
+	Expect string `json:"expect,omitempty"`
+	// When is "before" or "after" the step.
+	When string `json:"when"`
+}
+
+// RollbackStep is one commit on the way back.
+type RollbackStep struct {
+	// Name of the overlay under rollback/, for example "cutover-a-policies".
+	Name string `json:"name"`
+	What string `json:"what"`
+	// Changes relative to the state before this rollback step.
+	Changes []Change `json:"changes"`
+	// To names the step whose end state this one returns to, when it does
+	// exactly; "" for an intermediate state; "base" for the state before the wave.
+	To     string  `json:"to,omitempty"`
+	Checks []Check `json:"checks,omitempty"`
+}
+
+// ProofResult of a step. The zero value is unset and never printed as proved.
+type ProofResult string
+
+// Results.
+const (
+	ProofUnset   ProofResult = ""
+	Proved       ProofResult = "proved"
+	Gap          ProofResult = "gap"
+	ProofUnknown ProofResult = "unknown"
+)
+
+// Proof of a step.
+type Proof struct {
+	Result          ProofResult      `json:"result"`
+	Reason          string           `json:"reason,omitempty"`
+	Counterexamples []Counterexample `json:"counterexamples"`
+}
+
+// Counterexample is a concrete request that is treated differently.
+type Counterexample struct {
+	Request string `json:"request"`
+	Before  string `json:"before"`
+	After   string `json:"after"`
+}
+
+// StepRef names the step of a namespace.
+type StepRef struct {
+	Cluster   string `json:"cluster,omitempty"`
+	Namespace string `json:"namespace"`
+	Step      string `json:"step"`
+	// Service narrows it to the steps of one service; empty means the namespace.
+	Service string `json:"service,omitempty"`
+}
+
+// Constraint says that Before must be done when After starts.
+type Constraint struct {
+	Before   StepRef    `json:"before"`
+	After    StepRef    `json:"after"`
+	Reason   string     `json:"reason"`
+	Rule     string     `json:"rule,omitempty"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+	// Broken is set when the schedule could not keep it (a cycle), with the finding that says so.
+	Broken string `json:"broken,omitempty"`
+}
+
+// HeldNamespace is in the mesh and not in any wave.
+type HeldNamespace struct {
+	Cluster string   `json:"cluster,omitempty"`
+	Name    string   `json:"name"`
+	Reasons []string `json:"reasons"`
+}
+
+// PlanNamespace is what a plan knows of a namespace, for rendering.
+type PlanNamespace struct {
+	Cluster string `json:"cluster,omitempty"`
+	Name    string `json:"name"`
+	Wave    int    `json:"wave,omitempty"`
+	Team    string `json:"team,omitempty"`
+	Owner   string `json:"owner,omitempty"`
+	Contact string `json:"contact,omitempty"`
+	Pods    int    `json:"pods"`
+	Mode    string `json:"mode"`
+}
+
+// Cost of the data plane by requests, before and after. Quantities are in
+// milli-CPU and MiB.
+type Cost struct {
+	Sidecars     int    `json:"sidecars"`
+	Waypoints    int    `json:"waypoints"`
+	Nodes        int    `json:"nodes,omitempty"`
+	BeforeCPU    int64  `json:"beforeMilliCPU"`
+	BeforeMemory int64  `json:"beforeMiB"`
+	AfterCPU     int64  `json:"afterMilliCPU"`
+	AfterMemory  int64  `json:"afterMiB"`
+	Assumptions  string `json:"assumptions"`
+}
