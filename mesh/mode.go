@@ -1,0 +1,170 @@
+package mesh
+
+import api "github.com/ambientplan/ambientplan/api/v1alpha1"
+
+// Mode is the data plane mode of a workload. The zero value is unknown.
+type Mode int
+
+// Modes.
+const (
+	ModeUnknown Mode = iota
+	ModeSidecar
+	ModeAmbient
+	ModeNone
+	// ModeMixed: some pods in one mode and some in another.
+	ModeMixed
+	// ModeGateway: an injected or auto-deployed gateway or waypoint, never captured.
+	ModeGateway
+)
+
+// String is the word for a mode in documents.
+func (m Mode) String() string {
+	switch m {
+	case ModeSidecar:
+		return "sidecar"
+	case ModeAmbient:
+		return "ambient"
+	case ModeNone:
+		return "none"
+	case ModeMixed:
+		return "mixed"
+	case ModeGateway:
+		return "gateway"
+	case ModeUnknown:
+	}
+	return "unknown"
+}
+
+// Labels and annotations that decide the mode. Source: istio.io/api label and
+// annotation packages.
+const (
+	LabelInjection      = "istio-injection"
+	LabelRevision       = "istio.io/rev"
+	LabelInject         = "sidecar.istio.io/inject"
+	LabelDataplaneMode  = "istio.io/dataplane-mode"
+	LabelUseWaypoint    = "istio.io/use-waypoint"
+	LabelUseWaypointNS  = "istio.io/use-waypoint-namespace"
+	LabelIngressUse     = "istio.io/ingress-use-waypoint"
+	LabelWaypointFor    = "istio.io/waypoint-for"
+	LabelTunnel         = "networking.istio.io/tunnel"
+	LabelGatewayName    = "gateway.networking.k8s.io/gateway-name"
+	AnnotationTemplates = "inject.istio.io/templates"
+	AnnotationStatus    = "sidecar.istio.io/status"
+)
+
+// Mode of a workload: what is in its pods when they were read, else what its
+// labels and its namespace's labels say would happen to a new pod.
+//
+// Injection follows pkg/kube/inject (injectRequired): host network never; pod
+// label, then pod annotation, then namespace. Capture follows istio-cni's
+// enablement selectors: pod label beats namespace label, a sidecar excludes
+// capture, host network is never captured.
+func (s *State) Mode(w *api.Workload) Mode {
+	if s.IsGateway(w) {
+		return ModeGateway
+	}
+	if w.Pods.Observed && w.Pods.Total > w.Pods.Done {
+		return observedMode(w.Pods)
+	}
+	ns := s.Namespace(w.Namespace)
+	if ns == nil {
+		return ModeUnknown
+	}
+	if w.HostNetwork {
+		return ModeNone
+	}
+	if w.ManualProxy || Injected(ns, w) {
+		return ModeSidecar
+	}
+	if Captured(ns, w) {
+		return ModeAmbient
+	}
+	if ns.Implied {
+		// Nobody showed us the Namespace object, so its labels are not known.
+		return ModeUnknown
+	}
+	return ModeNone
+}
+
+// observedMode reads the mode off the live pods.
+func observedMode(p api.PodCounts) Mode {
+	kinds, m := 0, ModeUnknown
+	for _, c := range []struct {
+		n int
+		m Mode
+	}{{p.Sidecar, ModeSidecar}, {p.Ambient, ModeAmbient}, {p.Uncaptured, ModeNone}} {
+		if c.n > 0 {
+			kinds++
+			m = c.m
+		}
+	}
+	if kinds > 1 {
+		return ModeMixed
+	}
+	return m
+}
+
+// Injected tells whether a new pod of the workload gets a sidecar (facts E-01 to E-03).
+func Injected(ns *api.Namespace, w *api.Workload) bool {
+	if w.HostNetwork {
+		return false
+	}
+	v, ok := w.PodLabels[LabelInject]
+	if !ok {
+		v, ok = w.PodAnnotations[LabelInject]
+	}
+	switch {
+	case ok && v == "true":
+		return true
+	case ok && v == "false":
+		return false
+	}
+	switch ns.Labels[LabelInjection] {
+	case "enabled":
+		return true
+	case "disabled":
+		return false
+	}
+	return ns.Labels[LabelRevision] != "" || w.PodLabels[LabelRevision] != ""
+}
+
+// Captured tells whether ztunnel captures a new pod of the workload that has no
+// sidecar (facts E-04, E-20).
+func Captured(ns *api.Namespace, w *api.Workload) bool {
+	if w.HostNetwork || ns.Name == "kube-system" {
+		return false
+	}
+	switch w.PodLabels[LabelDataplaneMode] {
+	case "ambient":
+		return true
+	case "none":
+		return false
+	}
+	return ns.Labels[LabelDataplaneMode] == "ambient"
+}
+
+// IsGateway tells whether the workload is an Istio gateway or waypoint: it runs
+// Envoy as its only purpose and is never captured (facts E-28).
+func (s *State) IsGateway(w *api.Workload) bool {
+	if w.PodAnnotations[AnnotationTemplates] == "gateway" || w.PodLabels[LabelGatewayName] != "" {
+		return true
+	}
+	if _, ok := w.Labels[LabelGatewayName]; ok {
+		return true
+	}
+	switch w.PodLabels["istio"] {
+	case "ingressgateway", "egressgateway", "eastwestgateway":
+		return true
+	}
+	return false
+}
+
+// ControlPlaneNamespace tells whether a namespace holds Istio or Kubernetes
+// themselves and never moves (facts E-29).
+func (s *State) ControlPlaneNamespace(name string) bool {
+	switch name {
+	case "kube-system", "kube-public", "kube-node-lease", s.RootNamespace(), "istio-system", "istio-cni", "ztunnel":
+		return true
+	}
+	return false
+}
