@@ -1,0 +1,70 @@
+# Only Go, make and git are needed.
+
+GO    ?= go
+GOFMT  = $$($(GO) env GOROOT)/bin/gofmt
+
+# Modules of the repository that `make test` covers. Those under test/ hold dependencies that must not enter
+# the product's go.mod.
+MODULES = . test/crdcheck
+
+# Pinned in a module of its own for the same reason.
+STATICCHECK = $(GO) tool -modfile=$(CURDIR)/tools/staticcheck/go.mod staticcheck
+
+# What git sees of the working tree; nothing outside of a checkout.
+WORKTREE = { git status --porcelain && git diff HEAD; } 2>/dev/null
+
+# Recipes of several commands start with `set -e`: a loop would hide a failure in its middle, and .SHELLFLAGS is
+# too new for the make of some systems.
+
+.PHONY: demo test check lint bench build e2e tools docs
+
+## demo: plan the bookinfo example into out/bookinfo
+demo:
+	$(GO) run ./cmd/ambientplan plan -f examples/bookinfo/cluster --needs examples/bookinfo/needs.yaml --out out/bookinfo
+
+## test: everything that runs in seconds; fails as well when a test changes a file of the repository
+test:
+	@set -e; before=$$($(WORKTREE) || true); \
+	$(MAKE) --no-print-directory check; \
+	after=$$($(WORKTREE) || true); \
+	if [ "$$before" != "$$after" ]; then \
+		echo "make test: the tests changed files of the repository:" >&2; \
+		git status --short >&2; git --no-pager diff --stat HEAD >&2; \
+		exit 1; \
+	fi
+
+check:
+	@set -e; unformatted=$$($(GOFMT) -l .); \
+	if [ -n "$$unformatted" ]; then echo "gofmt would change:" >&2; echo "$$unformatted" >&2; exit 1; fi
+	@set -e; for m in $(MODULES); do \
+		echo "== $$m"; \
+		( cd $$m; $(GO) mod tidy -diff; $(GO) vet ./...; $(GO) test ./... ); \
+	done
+
+## lint: staticcheck at the version that tools/staticcheck/go.mod pins
+lint:
+	@set -e; for m in $(MODULES); do echo "== $$m"; ( cd $$m; $(STATICCHECK) ./... ); done
+
+## bench: all benchmarks; compare two runs of -count=10 with benchstat
+bench:
+	$(GO) test -run '^$$' -bench . -benchmem ./...
+
+## build: bin/ambientplan
+build:
+	$(GO) build -trimpath -o bin/ambientplan ./cmd/ambientplan
+
+## e2e: the tests against real components, in the module test/e2e
+e2e:
+	@set -e; if [ -f test/e2e/go.mod ]; then \
+		cd test/e2e; $(GO) vet ./...; $(GO) test -timeout 40m ./...; \
+	else \
+		echo "make e2e: there is no test/e2e yet: nothing was run against real components"; \
+	fi
+
+## tools: fetch and build the pinned tools
+tools:
+	$(STATICCHECK) -version
+
+## docs: rewrite what is generated: the list of rules and a page for each of them
+docs:
+	$(GO) generate ./...
