@@ -33,6 +33,8 @@ test:
 		exit 1; \
 	fi
 
+# Direct imports are checked by internal/arch; what they bring along only here, because go test would cache the
+# verdict of `go list`.
 check:
 	@set -e; unformatted=$$($(GOFMT) -l .); \
 	if [ -n "$$unformatted" ]; then echo "gofmt would change:" >&2; echo "$$unformatted" >&2; exit 1; fi
@@ -40,6 +42,9 @@ check:
 		echo "== $$m"; \
 		( cd $$m; $(GO) mod tidy -diff; $(GO) vet ./...; $(GO) test ./... ); \
 	done
+
+	@set -e; clients=$$($(GO) list -deps ./api/... ./mesh/... ./planner/... | grep -E '^k8s.io/client-go/(kubernetes|rest)$$' || true); \
+	if [ -n "$$clients" ]; then echo "api, mesh and planner must not depend on a cluster client, not even indirectly:" >&2; echo "$$clients" >&2; exit 1; fi
 
 ## lint: staticcheck at the version that tools/staticcheck/go.mod pins
 lint:
