@@ -6,3 +6,8 @@ package rules
 func All() []Rule {
 	return []Rule{}
 }
+
+// Retired lists the ids of rules that are no more. They are never given again.
+func Retired() []string {
+	return []string{}
+}
