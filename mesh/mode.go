@@ -55,8 +55,7 @@ const (
 // Mode of a workload: what is in its pods when they were read, else what its
 // labels and its namespace's labels say would happen to a new pod.
 //
-// Injection follows pkg/kube/inject (injectRequired): host network never; pod
-// label, then pod annotation, then namespace. Capture follows istio-cni's
+// Injection follows Injected. Capture follows istio-cni's
 // enablement selectors: pod label beats namespace label, a sidecar excludes
 // capture, host network is never captured.
 func (s *State) Mode(w *api.Workload) Mode {
@@ -104,28 +103,37 @@ func observedMode(p api.PodCounts) Mode {
 	return m
 }
 
-// Injected tells whether a new pod of the workload gets a sidecar (facts E-01 to E-03).
+// Injected tells whether a new pod of the workload gets a sidecar (facts E-01 to
+// E-03). Two things must agree: a webhook must select the pod, and the injector
+// must want it. The webhooks of pods that ask for themselves only look at
+// namespaces without any injection label, so "istio-injection: disabled" wins
+// over everything, and the old annotation alone asks for nothing. Source: the
+// istiod chart's templates/mutatingwebhook.yaml and pkg/kube/inject (injectRequired).
 func Injected(ns *api.Namespace, w *api.Workload) bool {
 	if w.HostNetwork {
 		return false
 	}
-	v, ok := w.PodLabels[LabelInject]
-	if !ok {
-		v, ok = w.PodAnnotations[LabelInject]
+	switch ns.Name {
+	case "kube-system", "kube-public", "kube-node-lease":
+		return false
 	}
+	label, labelled := w.PodLabels[LabelInject]
+	injection, hasInjection := ns.Labels[LabelInjection]
+	revision, hasRevision := ns.Labels[LabelRevision]
 	switch {
-	case ok && v == "true":
-		return true
-	case ok && v == "false":
+	case hasInjection && injection != "enabled":
+		return false
+	case hasInjection:
+	case hasRevision && revision == "":
+		return false
+	case hasRevision:
+	case label != "true" && w.PodLabels[LabelRevision] == "":
 		return false
 	}
-	switch ns.Labels[LabelInjection] {
-	case "enabled":
-		return true
-	case "disabled":
-		return false
+	if !labelled {
+		label = w.PodAnnotations[LabelInject]
 	}
-	return ns.Labels[LabelRevision] != "" || w.PodLabels[LabelRevision] != ""
+	return label != "false"
 }
 
 // Captured tells whether ztunnel captures a new pod of the workload that has no
