@@ -137,6 +137,8 @@ func place(t *testing.T, inv *api.Inventory, b []byte, o api.Origin) {
 	}
 	m := head.Metadata
 	switch head.Kind {
+	case api.KindInventory:
+		placeInventory(t, inv, b, o)
 	case "Namespace":
 		inv.Namespaces = append(inv.Namespaces, api.Namespace{Name: m.Name, Labels: m.Labels, Annotations: m.Annotations, Origin: o})
 	case "Service":
@@ -171,5 +173,24 @@ func place(t *testing.T, inv *api.Inventory, b []byte, o api.Origin) {
 		}
 		inv.Objects = append(inv.Objects, api.Object{APIVersion: head.APIVersion, Kind: head.Kind,
 			Namespace: m.Namespace, Name: m.Name, Content: c, Origin: o})
+	}
+}
+
+// placeInventory adds what manifests cannot say: the cluster, and what is
+// really in the pods. Each item has the line of its place in the lists.
+func placeInventory(t *testing.T, inv *api.Inventory, b []byte, o api.Origin) {
+	var part api.Inventory
+	if err := json.Unmarshal(b, &part); err != nil {
+		t.Fatalf("%s:%d: %v", o.File, o.Line, err)
+	}
+	if len(part.Clusters) > 0 {
+		inv.Clusters = part.Clusters
+	}
+	for i, w := range part.Workloads {
+		w.Origin = api.Origin{File: o.File, Line: o.Fields[fmt.Sprintf("workloads[%d]", i)]}
+		inv.Workloads = append(inv.Workloads, w)
+	}
+	if len(part.Namespaces)+len(part.Services)+len(part.Objects)+len(part.Edges) > 0 {
+		t.Fatalf("%s:%d: only clusters and workloads can stand in an Inventory of a case", o.File, o.Line)
 	}
 }
