@@ -181,11 +181,11 @@ func TestFieldClasses(t *testing.T) {
 	want := map[string]FieldClass{}
 	for _, n := range []string{"principals", "notPrincipals", "namespaces", "notNamespaces", "serviceAccounts", "notServiceAccounts", "ipBlocks", "notIpBlocks",
 		"ports", "notPorts", "source.ip", "source.namespace", "source.principal", "destination.ip", "destination.port"} {
-		want[ns] = FieldL4
+		want[n] = FieldL4
 	}
 	for _, n := range []string{"remoteIpBlocks", "notRemoteIpBlocks", "requestPrincipals", "notRequestPrincipals", "hosts", "notHosts", "methods", "notMethods",
 		"paths", "notPaths", "connection.sni", "source.serviceAccount", "source.trustDomain", "remote.ip", "request.auth.claims[a]", "experimental.envoy.filters.a"} {
-		want[ns] = FieldL7
+		want[n] = FieldL7
 	}
 	want["trustDomains"], want["notTrustDomains"] = FieldGap, FieldGap
 	got := map[string]FieldClass{}
