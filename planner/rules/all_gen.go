@@ -4,7 +4,19 @@ package rules
 
 // All lists every rule, sorted by id. It returns a new slice at each call.
 func All() []Rule {
-	return []Rule{}
+	return []Rule{
+		e20,
+		e21,
+		e22,
+		e23,
+		e24,
+		e25,
+		e26,
+		e28,
+		e29,
+		e31,
+		m02,
+	}
 }
 
 // Retired lists the ids of rules that are no more. They are never given again.
