@@ -4,8 +4,11 @@
 package planner
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -42,17 +45,152 @@ type Slot struct {
 // Plan computes the whole plan. It fails only on a contradiction in the input
 // that no plan could be honest about, or when ctx is done.
 func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
+	policy := in.Policy
+	if policy == nil {
+		policy = &api.MigrationPolicy{}
+	}
 	st, unknowns := mesh.New(in.Inventory)
 	res := rules.Run(st, in.Inventory.Coverage, rules.All())
 	unknowns = append(unknowns, in.Inventory.Unknowns...)
 	unknowns = append(unknowns, res.Unknowns...)
+	findings := slices.Clone(res.Findings)
 	if err := ctx.Err(); err != nil {
 		return nil, err
 	}
-	slices.SortFunc(unknowns, api.Unknown.Compare)
-	return &api.MigrationPlan{
+
+	ds, fs := Decide(st, res.Needs, in.Needs, policy)
+	findings = append(findings, fs...)
+	edges, fs, us := Edges(st, in.Needs)
+	findings, unknowns = append(findings, fs...), append(unknowns, us...)
+	cs := Constrain(st, ds, edges)
+	findings = append(findings, Impossible(st, ds, edges)...)
+
+	spaces, held := namespacesOf(st, ds)
+	var moving []api.PlanNamespace
+	for _, n := range spaces {
+		if n.Wave != 0 {
+			moving = append(moving, n)
+		}
+	}
+	slots, cs, fs, err := Schedule(moving, ds, cs, policy, in.Now)
+	if err != nil {
+		return nil, err
+	}
+	findings = append(findings, fs...)
+
+	steps := newStepper(st, ds, edges, policy)
+	waves := []api.Wave{}
+	if len(slots) > 0 {
+		var all []string
+		for _, n := range spaces {
+			if n.Mode == mesh.ModeSidecar.String() || n.Mode == mesh.ModeMixed.String() {
+				all = append(all, n.Name)
+			}
+		}
+		waves = append(waves, foundation(st, all))
+	}
+	for i, slot := range slots {
+		waves = append(waves, makeWave(i+1, slot, spaces, steps.wave(slot)))
+	}
+	if steps.err != nil {
+		return nil, steps.err
+	}
+	findings = append(findings, steps.findings...)
+
+	p := &api.MigrationPlan{
 		TypeMeta: api.TypeMeta{APIVersion: api.APIVersion, Kind: api.KindMigrationPlan},
 		Tool:     in.Tool, Digest: in.Digest,
-		Findings: res.Findings, Unknowns: unknowns, Coverage: in.Inventory.Coverage,
-	}, nil
+		Decisions: ds, Waves: waves, Held: held, Constraints: cs,
+		Findings: findings, Unknowns: unknowns, Coverage: in.Inventory.Coverage,
+		Cost: cost(st, ds, policy), GitOps: policy.GitOps, Namespaces: spaces, Base: steps.bases(),
+	}
+	settle(p, policy, in.Inventory)
+	return p, nil
+}
+
+// bases lists what the tree holds before any step, sorted.
+func (s *stepper) bases() []api.BaseObject {
+	out := make([]api.BaseObject, 0, len(s.tree.base))
+	for _, b := range s.tree.base {
+		out = append(out, b)
+	}
+	slices.SortFunc(out, func(a, b api.BaseObject) int { return a.Object.Compare(b.Object) })
+	return out
+}
+
+// namespacesOf says of each namespace with pods in the mesh whether it moves
+// (Wave is then -1 until the schedule knows better) or is held, and why.
+func namespacesOf(st *mesh.State, ds []api.Decision) ([]api.PlanNamespace, []api.HeldNamespace) {
+	byNS := map[string][]*api.Decision{}
+	for i := range ds {
+		byNS[ds[i].Namespace] = append(byNS[ds[i].Namespace], &ds[i])
+	}
+	var spaces []api.PlanNamespace
+	var held []api.HeldNamespace
+	for i := range st.Namespaces() {
+		n := &st.Namespaces()[i]
+		ws := st.WorkloadsIn(n.Name)
+		if len(ws) == 0 {
+			continue
+		}
+		pn := api.PlanNamespace{Cluster: n.Cluster, Name: n.Name, Mode: modeOf(st, ws).String()}
+		for _, w := range ws {
+			if st.InMesh(w) {
+				pn.Pods += podsOf(w)
+			}
+		}
+		moves, blocked := false, []string(nil)
+		for _, d := range byNS[n.Name] {
+			pn.Team, pn.Owner, pn.Contact = cmp.Or(pn.Team, d.Team), cmp.Or(pn.Owner, d.Owner), cmp.Or(pn.Contact, d.Contact)
+			switch d.Kind {
+			case api.Blocked:
+				blocked = append(blocked, d.Subject.String()+": "+d.Why)
+			case api.L4Only, api.Waypoint:
+				moves = moves || d.Mode == mesh.ModeSidecar.String() || d.Mode == mesh.ModeMixed.String()
+			case api.KeepSidecarDecision, api.OutOfMesh, api.DecisionUnset:
+			}
+		}
+		switch {
+		case len(blocked) > 0:
+			held = append(held, api.HeldNamespace{Cluster: n.Cluster, Name: n.Name, Reasons: blocked})
+		case moves:
+			pn.Wave = -1
+		case pn.Mode == mesh.ModeSidecar.String() || pn.Mode == mesh.ModeMixed.String():
+			held = append(held, api.HeldNamespace{Cluster: n.Cluster, Name: n.Name, Reasons: []string{"everything in it keeps its sidecar"}})
+		}
+		spaces = append(spaces, pn)
+	}
+	return spaces, held
+}
+
+// makeWave puts a wave together and writes its number into its namespaces.
+func makeWave(number int, slot Slot, spaces []api.PlanNamespace, steps []api.Step) api.Wave {
+	w := api.Wave{Number: number, Name: waveName(slot.Namespaces), Namespaces: slot.Namespaces, Reasons: slot.Reasons, NotBefore: slot.NotBefore, Steps: steps}
+	if w.Reasons == nil {
+		w.Reasons = []string{}
+	}
+	if w.Steps == nil {
+		w.Steps = []api.Step{}
+	}
+	for i := range spaces {
+		if !slices.Contains(slot.Namespaces, spaces[i].Name) {
+			continue
+		}
+		spaces[i].Wave = number
+		w.Pods += spaces[i].Pods
+		if t := spaces[i].Team; t != "" && !slices.Contains(w.Teams, t) {
+			w.Teams = append(w.Teams, t)
+		}
+	}
+	slices.Sort(w.Teams)
+	return w
+}
+
+// waveName names a wave after its first namespaces.
+func waveName(namespaces []string) string {
+	name := strings.Join(namespaces[:min(len(namespaces), 2)], "-")
+	if len(namespaces) > 2 {
+		name = fmt.Sprintf("%s-and-%d-more", namespaces[0], len(namespaces)-1)
+	}
+	return shortName(name, "", 60)
 }
