@@ -1,0 +1,54 @@
+package inventory
+
+import (
+	"errors"
+	"strings"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+)
+
+// configMap keeps Istio's mesh configuration: the key "mesh" of the ConfigMap
+// "istio", or "istio-REVISION", becomes an object of kind MeshConfig. Nothing
+// else of any ConfigMap is kept.
+func (b *builder) configMap(d *document) error {
+	text := str(d.content, "data", "mesh")
+	revision, isIstio := strings.CutPrefix(d.name, "istio")
+	if !isIstio || revision != "" && revision[0] != '-' || text == "" {
+		b.count.Irrelevant++
+		return nil
+	}
+	first := d.lines["data.mesh"] // the text of a block scalar starts on the next line
+	spec, lines, err := api.DecodeObject([]byte(text), first+1, true)
+	if err != nil {
+		line := d.origin.Line
+		var s *api.SyntaxError
+		if errors.As(err, &s) && first > 0 && s.Line > 0 {
+			line = s.Line
+		}
+		m := *d
+		m.gk, m.apiVersion, m.origin.Line = meshConfigKind(), "istio.io/v1alpha1", line
+		b.reject(&m, err.Error())
+		return nil
+	}
+	m := &document{gk: meshConfigKind(), apiVersion: "istio.io/v1alpha1", namespace: d.namespace, name: d.name, origin: d.origin, lines: map[string]int{}}
+	if first > 0 {
+		for p, l := range lines {
+			m.lines["spec."+p] = l
+		}
+		m.lines["spec"] = first
+	}
+	meta := map[string]any{"name": d.name, "namespace": d.namespace}
+	if uid := str(d.content, "metadata", "uid"); uid != "" {
+		meta["uid"] = uid
+	}
+	if labels := object(d.content, "metadata", "labels"); labels != nil {
+		meta["labels"] = labels
+	}
+	if spec == nil {
+		spec = api.Content{}
+	}
+	m.content = api.Content{"apiVersion": m.apiVersion, "kind": "MeshConfig", "metadata": meta, "spec": map[string]any(spec)}
+	return b.keep(m)
+}
+
+func meshConfigKind() groupKind { return groupKind{"istio.io", "MeshConfig"} }
