@@ -33,7 +33,7 @@ func checkL03(p *Pass) {
 		if len(fields) == 0 || pol.NotSent != mesh.SentToZtunnel {
 			continue
 		}
-		reason := fmt.Sprintf("%s decides on %s, which ztunnel does not see", pol.Ref(), names(fields))
+		reason := fmt.Sprintf("%s decides on %s, which ztunnel does not see", pol.Ref(), fieldNames(fields))
 		for _, s := range pol.subjects() {
 			p.Need(s, api.CapL7Authorization, reason, fieldsOf(pol.Ref(), fields)...)
 		}
@@ -56,14 +56,14 @@ func accountAuthz(p *Pass, o *api.Object, z mesh.ZtunnelAuthz) {
 	}
 	accountConditionKeys(p, o)
 	for _, k := range []string{"spec", "spec.rules", "spec.selector"} {
-		accountEmpty(p, ref, at(o.Content, k), k)
+		accountEmpty(p, ref, contentAt(o.Content, k), k)
 	}
 }
 
 // accountConditionKeys accounts for the "key" of every condition: what it names
 // is the name of the field that its values were classified as.
 func accountConditionKeys(p *Pass, o *api.Object) {
-	rules, _ := at(o.Content, "spec.rules").([]any)
+	rules, _ := contentAt(o.Content, "spec.rules").([]any)
 	for i, r := range rules {
 		m, _ := r.(map[string]any)
 		when, _ := m["when"].([]any)
@@ -73,8 +73,8 @@ func accountConditionKeys(p *Pass, o *api.Object) {
 	}
 }
 
-// at reads a dotted path of maps; nil when it is not there.
-func at(c api.Content, path string) any {
+// contentAt reads a dotted path of maps; nil when it is not there.
+func contentAt(c api.Content, path string) any {
 	var v any = map[string]any(c)
 	for k := range strings.SplitSeq(path, ".") {
 		m, _ := v.(map[string]any)

@@ -30,14 +30,14 @@ func checkL04(p *Pass) {
 		}
 		fields := fieldsWith(pol.Rules, func(f mesh.AuthzField) bool { return f.Class == mesh.FieldL4 })
 		ev := fieldsOf(pol.Ref(), fields)
-		reason := fmt.Sprintf("%s decides on %s", pol.Ref(), names(fields))
+		reason := fmt.Sprintf("%s decides on %s", pol.Ref(), fieldNames(fields))
 		switch {
 		case len(pol.Rules) == 0:
 			reason = fmt.Sprintf("%s has no rule: it allows nothing", pol.Ref())
-			ev = []api.Evidence{named(pol.Object)}
+			ev = []api.Evidence{policyNamed(pol.Object)}
 		case len(fields) == 0:
 			reason = fmt.Sprintf("%s applies to every connection", pol.Ref())
-			ev = []api.Evidence{named(pol.Object)}
+			ev = []api.Evidence{policyNamed(pol.Object)}
 		}
 		for _, s := range pol.subjects() {
 			p.Need(s, api.CapL4Authorization, reason, ev...)

@@ -11,8 +11,8 @@ import (
 	"github.com/ambientplan/ambientplan/mesh"
 )
 
-// scope is what a policy attached by selector, or to its whole namespace, applies to.
-type scope struct {
+// policyScope is what a policy attached by selector, or to its whole namespace, applies to.
+type policyScope struct {
 	// matched are all workloads that it selects, in whatever mode.
 	matched []*api.Workload
 	// services have at least one selected workload that is in the mesh.
@@ -24,9 +24,9 @@ type scope struct {
 	lone []*api.Workload
 }
 
-// scopeOf resolves the selector of a policy in a namespace (facts L-02).
-func scopeOf(st *mesh.State, namespace string, selector map[string]string) scope {
-	s := scope{matched: st.Selected(namespace, selector)}
+// policyScopeOf resolves the selector of a policy in a namespace (facts L-02).
+func policyScopeOf(st *mesh.State, namespace string, selector map[string]string) policyScope {
+	s := policyScope{matched: st.Selected(namespace, selector)}
 	selected := map[*api.Workload]bool{}
 	for _, w := range s.matched {
 		selected[w] = true
@@ -55,11 +55,11 @@ func scopeOf(st *mesh.State, namespace string, selector map[string]string) scope
 }
 
 // empty tells whether nothing in the mesh is concerned.
-func (s scope) empty() bool { return len(s.services) == 0 && len(s.lone) == 0 }
+func (s policyScope) empty() bool { return len(s.services) == 0 && len(s.lone) == 0 }
 
 // subjects are who has the needs that the policy brings: Services, and workloads
 // behind none.
-func (s scope) subjects() []api.Ref {
+func (s policyScope) subjects() []api.Ref {
 	var out []api.Ref
 	for _, svc := range s.services {
 		out = append(out, svc.Ref())
@@ -72,7 +72,7 @@ func (s scope) subjects() []api.Ref {
 }
 
 // String lists the subjects for a message, the first few by name.
-func (s scope) String() string {
+func (s policyScope) String() string {
 	const most = 5
 	refs := s.subjects()
 	var names []string
@@ -89,7 +89,7 @@ func (s scope) String() string {
 // applies to and what ztunnel makes of it.
 type authzPolicy struct {
 	mesh.Typed[*security.AuthorizationPolicy]
-	scope
+	policyScope
 	mesh.ZtunnelAuthz
 }
 
@@ -101,7 +101,7 @@ func authzPolicies(st *mesh.State) []authzPolicy {
 		if mesh.HasTargetRef(p.Spec) {
 			continue
 		}
-		s := scopeOf(st, p.Namespace, p.Spec.GetSelector().GetMatchLabels())
+		s := policyScopeOf(st, p.Namespace, p.Spec.GetSelector().GetMatchLabels())
 		if !s.empty() {
 			out = append(out, authzPolicy{p, s, mesh.Authz(p)})
 		}
@@ -112,8 +112,8 @@ func authzPolicies(st *mesh.State) []authzPolicy {
 // Ref of the policy; both embedded parts would offer one.
 func (p authzPolicy) Ref() api.Ref { return p.Object.Ref() }
 
-// named is evidence for a policy as a whole that accounts for none of its fields.
-func named(o *api.Object) api.Evidence { return Field(o.Ref(), "metadata.name", o.Name) }
+// policyNamed is evidence for a policy as a whole that accounts for none of its fields.
+func policyNamed(o *api.Object) api.Evidence { return Field(o.Ref(), "metadata.name", o.Name) }
 
 // maxEvidence bounds how many fields of one policy a result cites.
 const maxEvidence = 12
@@ -123,13 +123,13 @@ const maxEvidence = 12
 func fieldsOf(ref api.Ref, fields []mesh.AuthzField) []api.Evidence {
 	var out []api.Evidence
 	for _, f := range fields[:min(len(fields), maxEvidence)] {
-		out = append(out, Field(ref, f.Path, f.Name+": "+shorten(f.Values)))
+		out = append(out, Field(ref, f.Path, f.Name+": "+shortValues(f.Values)))
 	}
 	return out
 }
 
-// shorten joins values for people, at most about 80 bytes of them.
-func shorten(values []string) string {
+// shortValues joins values for people, at most about 80 bytes of them.
+func shortValues(values []string) string {
 	const most = 80
 	s := strings.Join(values, ", ")
 	if len(s) <= most {
@@ -151,8 +151,8 @@ func fieldsWith(rules []mesh.AuthzRule, keep func(mesh.AuthzField) bool) []mesh.
 	return out
 }
 
-// names of fields, each once, in alphabetical order.
-func names(fields []mesh.AuthzField) string {
+// fieldNames of fields, each once, in alphabetical order.
+func fieldNames(fields []mesh.AuthzField) string {
 	var out []string
 	for _, f := range fields {
 		out = append(out, f.Name)
