@@ -1,0 +1,107 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/inventory"
+)
+
+// sourceFlags say where an inventory comes from.
+type sourceFlags struct {
+	files     []string
+	namespace string
+	cluster   string
+}
+
+func (f *sourceFlags) add(cmd *cobra.Command) {
+	cmd.Flags().StringArrayVarP(&f.files, "filename", "f", nil, "file, directory (read recursively), kustomization or - for stdin; can be repeated")
+	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of the documents that name none (default \"default\")")
+	cmd.Flags().StringVar(&f.cluster, "cluster", "", "name of the cluster that the files describe")
+}
+
+// read reads the files into an inventory.
+func (f *sourceFlags) read(ctx context.Context, s *streams) (*api.Inventory, error) {
+	return inventory.Read(ctx, inventory.Options{Paths: f.files, Stdin: s.in, DefaultNamespace: f.namespace, Cluster: f.cluster})
+}
+
+// open opens a file, or stdin for "-". name is what errors call it.
+func (s *streams) open(path string) (r io.ReadCloser, name string, err error) {
+	if path == "-" {
+		return io.NopCloser(s.in), "stdin", nil
+	}
+	file, err := os.Open(path)
+	return file, path, err
+}
+
+// decodeFile reads one document of ours with its own decoder.
+func decodeFile[T any](s *streams, path string, decode func(string, io.Reader) (*T, error)) (*T, error) {
+	r, name, err := s.open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer r.Close()
+	return decode(name, r)
+}
+
+// readNeeds reads the files of owners, sorted by name so that the order of the
+// flags does not matter.
+func readNeeds(s *streams, paths []string) ([]api.FeatureNeeds, error) {
+	paths = slices.Compact(slices.Sorted(slices.Values(paths)))
+	all := make([]api.FeatureNeeds, 0, len(paths))
+	for _, p := range paths {
+		n, err := decodeFile(s, p, api.DecodeNeeds)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, *n)
+	}
+	return all, nil
+}
+
+// oneStdin refuses two inputs that would both read stdin.
+func oneStdin(paths ...string) error {
+	n := 0
+	for _, p := range paths {
+		if p == "-" {
+			n++
+		}
+	}
+	if n > 1 {
+		return usageErrorf("only one input can be read from stdin (-)")
+	}
+	return nil
+}
+
+// oneOf checks a flag whose values are a closed set.
+func oneOf(flag, value string, allowed ...string) error {
+	if slices.Contains(allowed, value) {
+		return nil
+	}
+	return usageErrorf("--%s is %q; it must be one of %s", flag, value, strings.Join(allowed, ", "))
+}
+
+// digest is over the input documents in their canonical form: the inventory, the
+// needs and the policy. Positions in files are part of the inventory only.
+func digest(inv *api.Inventory, needs []api.FeatureNeeds, policy *api.MigrationPolicy) (string, error) {
+	h := sha256.New()
+	err := json.NewEncoder(h).Encode(struct {
+		Inventory *api.Inventory
+		Needs     []api.FeatureNeeds
+		Policy    *api.MigrationPolicy
+	}{inv, needs, policy})
+	if err != nil {
+		return "", fmt.Errorf("digest of the inputs: %w", err)
+	}
+	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil
+}

@@ -1,0 +1,123 @@
+package main
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/spf13/cobra"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+)
+
+type inventoryOptions struct {
+	source sourceFlags
+	output outputFlag
+	out    string
+}
+
+func newInventoryCmd(s *streams) *cobra.Command {
+	var o inventoryOptions
+	cmd := &cobra.Command{
+		Use:   "inventory -f PATH...",
+		Short: "Write a snapshot of what concerns the mesh in manifests",
+		Long: `inventory reads manifests, kustomizations or the output of "kubectl get -o yaml"
+into one file that holds what concerns the mesh: namespaces, workloads with what is
+in their pods, services with their protocols, and the objects of Istio and Gateway
+API. It keeps no Secret and no value of an environment variable.
+
+A document that cannot be read is listed under unknowns, with file and line, and
+the rest is still read.`,
+		Args: cobra.NoArgs,
+		Example: s.examples(
+			"inventory -f manifests/ --out inventory.yaml",
+			"# what is really running, pods included",
+			"inventory -f snapshot.yaml -o table",
+			"inventory -f - < snapshot.yaml",
+		),
+		RunE: func(cmd *cobra.Command, _ []string) error {
+			if err := o.check(); err != nil {
+				return err
+			}
+			inv, err := o.source.read(cmd.Context(), s)
+			if err != nil {
+				return err
+			}
+			return o.write(s, inv)
+		},
+	}
+	o.source.add(cmd)
+	o.output.add(cmd, "yaml", "json", "table")
+	cmd.Flags().StringVar(&o.out, "out", "", "write to this file instead of stdout")
+	return cmd
+}
+
+func (o *inventoryOptions) check() error {
+	if err := o.output.check(); err != nil {
+		return err
+	}
+	if len(o.source.files) == 0 {
+		return usageErrorf("say what to read with -f PATH")
+	}
+	return nil
+}
+
+func (o *inventoryOptions) write(s *streams, inv *api.Inventory) error {
+	var b bytes.Buffer
+	var err error
+	if o.output.value == "table" {
+		err = inventoryTable(&b, inv)
+	} else {
+		err = encode(&b, o.output.value, inv)
+	}
+	if err != nil {
+		return internalErrorf("%w", err)
+	}
+	if n := len(inv.Unknowns); n > 0 {
+		s.notef("note: %d things could not be known; they are listed under unknowns", n)
+	}
+	if o.out == "" {
+		_, err := s.out.Write(b.Bytes())
+		return err
+	}
+	if err := writeFile(o.out, b.Bytes()); err != nil {
+		return err
+	}
+	s.notef("wrote %s\nnext: %s plan -i %s", o.out, s.name, o.out)
+	return nil
+}
+
+// inventoryTable summarises an inventory for a person: what was read, how many
+// of each kind, and what could not be known.
+func inventoryTable(w io.Writer, inv *api.Inventory) error {
+	d := inv.Documents
+	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
+	fmt.Fprintf(tw, "DOCUMENTS\t%d read\t%d kept, %d irrelevant, %d unreadable, %d duplicate\n\n", d.Read, d.Kept, d.Irrelevant, d.Unreadable, d.Duplicate)
+	fmt.Fprintln(tw, "KIND\tCOUNT\tSEEN")
+	for _, c := range inv.Coverage {
+		kind := c.Kind
+		if c.Group != "" {
+			kind += "." + c.Group
+		}
+		fmt.Fprintf(tw, "%s\t%d\t%s\n", printable(kind), c.Count, printable(string(c.State)))
+	}
+	if err := tw.Flush(); err != nil {
+		return err
+	}
+	if len(inv.Unknowns) == 0 {
+		return nil
+	}
+	fmt.Fprintf(w, "\nUNKNOWN\n")
+	for _, u := range inv.Unknowns {
+		fmt.Fprintf(w, "- %s\n", printable(strings.TrimSpace(u.What)))
+		for _, e := range u.Evidence {
+			if e.Source != "" && !strings.Contains(u.What, e.Source) {
+				fmt.Fprintf(w, "  %s\n", printable(e.Source))
+			}
+		}
+	}
+	return nil
+}
+

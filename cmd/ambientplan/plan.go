@@ -1,0 +1,149 @@
+package main
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+
+	"github.com/spf13/cobra"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/planner"
+)
+
+type planOptions struct {
+	source    sourceFlags
+	inventory string
+	needs     []string
+	policy    string
+	edges     []string
+	out       string
+	output    outputFlag
+	color     colorFlag
+	failOn    failOnFlag
+}
+
+func newPlanCmd(s *streams) *cobra.Command {
+	var o planOptions
+	cmd := &cobra.Command{
+		Use:   "plan -f PATH... | plan -i INVENTORY",
+		Short: "Decide for every service, and order namespaces into waves of small commits",
+		Long: `plan reads manifests (-f) or a snapshot (-i), decides for every service whether
+ztunnel alone is enough, a waypoint is needed, the sidecar stays or a person has to
+decide, and orders the namespaces into waves of small steps, each with its way back.
+
+With --out it also writes the tree of kustomizations, checklists and the plan itself.`,
+		Args: cobra.NoArgs,
+		Example: s.examples(
+			"plan -f manifests/",
+			"plan -f manifests/ --needs needs.yaml --policy policy.yaml --out out/",
+			"plan -i inventory.yaml --edges calls.csv -o yaml > plan.yaml",
+			"# in a pipeline: fail on warnings too",
+			"plan -i inventory.yaml --fail-on warning",
+		),
+		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s) },
+	}
+	o.source.add(cmd)
+	f := cmd.Flags()
+	f.StringVarP(&o.inventory, "inventory", "i", "", "snapshot to plan from, or - for stdin")
+	f.StringArrayVar(&o.needs, "needs", nil, "FeatureNeeds of the owners of services; can be repeated")
+	f.StringVar(&o.policy, "policy", "", "MigrationPolicy of the platform team")
+	f.StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
+	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
+	o.output.add(cmd, "table", "yaml", "json", "markdown")
+	o.color.add(cmd)
+	o.failOn.add(cmd)
+	return cmd
+}
+
+// check is everything that is wrong with the flags themselves.
+func (o *planOptions) check() error {
+	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check()} {
+		if err != nil {
+			return err
+		}
+	}
+	switch {
+	case len(o.source.files) == 0 && o.inventory == "":
+		return usageErrorf("say what to plan with -f PATH or -i INVENTORY")
+	case len(o.source.files) > 0 && o.inventory != "":
+		return usageErrorf("-f and -i exclude each other: a snapshot is what files were read into")
+	case o.inventory != "" && (o.source.namespace != "" || o.source.cluster != ""):
+		return usageErrorf("-n and --cluster belong to -f: a snapshot already names them")
+	}
+	inputs := append([]string{o.inventory, o.policy}, o.source.files...)
+	return oneStdin(append(append(inputs, o.needs...), o.edges...)...)
+}
+
+func (o *planOptions) run(ctx context.Context, s *streams) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	in, err := o.read(ctx, s)
+	if err != nil {
+		return err
+	}
+	p, err := planner.Plan(ctx, in)
+	if err != nil {
+		return err
+	}
+	var b bytes.Buffer
+	if err := o.print(&b, s, p); err != nil {
+		return internalErrorf("%w", err)
+	}
+	if o.out != "" {
+		if err := writeTree(s, p, in.Inventory, o.out, ""); err != nil {
+			return err
+		}
+	}
+	if _, err := s.out.Write(b.Bytes()); err != nil {
+		return err
+	}
+	if o.out != "" {
+		s.notef("wrote %s", o.out)
+		s.notef("next: read %s/README.md, then %s checklist %s/plan.yaml --wave 0", o.out, s.name, o.out)
+	}
+	return o.failOn.judge(p)
+}
+
+// read reads all inputs and checks them against each other.
+func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, error) {
+	inv, err := o.readInventory(ctx, s)
+	if err != nil {
+		return planner.Input{}, err
+	}
+	needs, err := readNeeds(s, o.needs)
+	if err != nil {
+		return planner.Input{}, err
+	}
+	if err := checkSubjects(inv, needs); err != nil {
+		return planner.Input{}, err
+	}
+	var policy *api.MigrationPolicy
+	if o.policy != "" {
+		if policy, err = decodeFile(s, o.policy, api.DecodePolicy); err != nil {
+			return planner.Input{}, err
+		}
+	}
+	sum, err := digest(inv, needs, policy)
+	if err != nil {
+		return planner.Input{}, internalErrorf("%w", err)
+	}
+	return planner.Input{Inventory: inv, Needs: needs, Policy: policy, Now: s.now, Tool: version, Digest: sum}, nil
+}
+
+func (o *planOptions) readInventory(ctx context.Context, s *streams) (*api.Inventory, error) {
+	if o.inventory != "" {
+		return decodeFile(s, o.inventory, api.Decode[api.Inventory])
+	}
+	return o.source.read(ctx, s)
+}
+
+// print renders the result in the format asked for.
+func (o *planOptions) print(b *bytes.Buffer, s *streams, p *api.MigrationPlan) error {
+	switch o.output.value {
+	case "yaml", "json":
+		return encode(b, o.output.value, p)
+	}
+	return fmt.Errorf("no renderer for -o %s", o.output.value)
+}
