@@ -5,6 +5,7 @@ package rules
 // All lists every rule, sorted by id. It returns a new slice at each call.
 func All() []Rule {
 	return []Rule{
+		e11,
 		e20,
 		e21,
 		e22,
@@ -26,7 +27,13 @@ func All() []Rule {
 		l50,
 		l51,
 		l52,
+		l60,
+		l61,
+		l63,
+		l65,
+		l67,
 		m02,
+		m29,
 		o39,
 	}
 }

@@ -30,6 +30,9 @@ func checkE20(p *Pass) {
 		if !w.ManualProxy || !st.InMesh(w) {
 			continue
 		}
+		if w.Kind == "Pod" && w.Pods.Observed {
+			continue // A live Pod holds what the injector put there; E26 speaks of it.
+		}
 		ev := Field(w.Ref(), podPath(w, "spec.containers"), "istio-proxy")
 		needOf(p, w, api.CapHumanDecision, "the sidecar stands in the pod template itself, so no label of the migration removes it", ev)
 		p.Report(api.Blocker, w.Ref(), fmt.Sprintf("the template of %s has an istio-proxy container that no injector put there", w.Ref()), ev)
