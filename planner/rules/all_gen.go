@@ -5,6 +5,7 @@ package rules
 // All lists every rule, sorted by id. It returns a new slice at each call.
 func All() []Rule {
 	return []Rule{
+		c60,
 		e11,
 		e20,
 		e21,
@@ -17,12 +18,15 @@ func All() []Rule {
 		e29,
 		e31,
 		l01,
+		l02,
 		l03,
 		l03a,
 		l04,
 		l05,
 		l08,
 		l18,
+		l24,
+		l25,
 		l42,
 		l50,
 		l51,
