@@ -64,7 +64,7 @@ func (b *builder) addPod(d *document) {
 		}
 	}
 	w.Owner = ownerOf(c)
-	w.Origin = d.at("metadata.name")
+	w.Origin = d.workloadOrigin("", w.ProxyCalls)
 	p.shape = w
 	b.pods = append(b.pods, p)
 }

@@ -44,6 +44,13 @@ func sources(o Options) ([]source, error) {
 			return nil, err
 		}
 	}
+	roots, err := unreferenced(w.kustomizations, w.named)
+	if err != nil {
+		return nil, err
+	}
+	for _, d := range append(roots, w.named...) {
+		w.found = append(w.found, source{name: filepath.ToSlash(d), path: d, kustomize: true})
+	}
 	slices.SortFunc(w.found, func(a, b source) int { return strings.Compare(a.name, b.name) })
 	return w.found, nil
 }
@@ -54,6 +61,10 @@ type walker struct {
 	found []source
 	seen  map[string]bool
 	dirs  map[string]bool
+	// named are the kustomizations that the user asked for, kustomizations those
+	// that were found below a directory.
+	named          []string
+	kustomizations []string
 }
 
 // add adds a path that was named by the user, whatever its extension.
@@ -62,20 +73,26 @@ func (w *walker) add(path string) error {
 	if err != nil {
 		return &ReadError{Path: path, Err: err}
 	}
-	if info.IsDir() {
-		return w.directory(path)
+	if !info.IsDir() && kustomizationFile(filepath.Dir(path)) == path {
+		path = filepath.Dir(path)
+		info, err = os.Stat(path)
+		if err != nil {
+			return &ReadError{Path: path, Err: err}
+		}
 	}
-	return w.file(path)
+	if !info.IsDir() {
+		return w.file(path)
+	}
+	if kustomizationFile(path) != "" && !w.dirs[resolved(path)] {
+		w.dirs[resolved(path)] = true
+		w.named = append(w.named, path)
+		return nil
+	}
+	return w.directory(path)
 }
 
 func (w *walker) file(path string) error {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return &ReadError{Path: path, Err: err}
-	}
-	if abs, err := filepath.Abs(real); err == nil {
-		real = abs
-	}
+	real := resolved(path)
 	if !w.seen[real] {
 		w.seen[real] = true
 		w.found = append(w.found, source{name: filepath.ToSlash(path), path: path})
@@ -84,17 +101,16 @@ func (w *walker) file(path string) error {
 }
 
 func (w *walker) directory(path string) error {
-	real, err := filepath.EvalSymlinks(path)
-	if err != nil {
-		return &ReadError{Path: path, Err: err}
-	}
-	if abs, err := filepath.Abs(real); err == nil {
-		real = abs
-	}
+	real := resolved(path)
 	if w.dirs[real] {
 		return nil
 	}
 	w.dirs[real] = true
+	if kustomizationFile(path) != "" {
+		// What it does not name, here and below, is not applied.
+		w.kustomizations = append(w.kustomizations, path)
+		return nil
+	}
 	entries, err := os.ReadDir(path)
 	if err != nil {
 		return &ReadError{Path: path, Err: err}
@@ -137,6 +153,9 @@ func isManifestName(name string) bool {
 
 // read streams the documents of the source into the builder.
 func (s source) read(ctx context.Context, b *builder) error {
+	if s.kustomize {
+		return readKustomization(ctx, s.path, b)
+	}
 	r := s.stdin
 	if s.path != "" {
 		f, err := os.Open(s.path)

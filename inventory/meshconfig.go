@@ -41,7 +41,14 @@ func (b *builder) configMap(d *document) error {
 	if uid := str(d.content, "metadata", "uid"); uid != "" {
 		meta["uid"] = uid
 	}
-	if labels := object(d.content, "metadata", "labels"); labels != nil {
+	labels := map[string]any{}
+	for k, v := range object(d.content, "metadata", "labels") {
+		labels[k] = v
+	}
+	if _, ok := labels["istio.io/rev"]; !ok && revision != "" {
+		labels["istio.io/rev"] = revision[1:] // the charts name it after the revision
+	}
+	if len(labels) > 0 {
 		meta["labels"] = labels
 	}
 	if spec == nil {

@@ -1,12 +1,13 @@
 package inventory
 
 import (
+	"slices"
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
 
-// origin gives the place of an object with the lines of its fields below the
+// at gives the place of an object with the lines of its fields below the
 // given paths. Rules may cite no others.
 func (d *document) at(paths ...string) api.Origin {
 	o := d.origin
@@ -29,4 +30,20 @@ func under(path string, paths []string) bool {
 		}
 	}
 	return false
+}
+
+// inPodSpec tells whether rules may cite a path below a pod spec: what decides
+// capture, the names and ports of containers, and the calls to a sidecar. The
+// environment of a container is nobody's business.
+func inPodSpec(rest string, calls []string) bool {
+	if under(rest, []string{"hostNetwork", "serviceAccountName", "serviceAccount", "nodeSelector", "os"}) {
+		return true
+	}
+	list, field, ok := strings.Cut(rest, ".")
+	if strings.HasPrefix(list, "containers[") || strings.HasPrefix(list, "initContainers[") {
+		if !ok || under(field, []string{"name", "ports", "restartPolicy"}) {
+			return true
+		}
+	}
+	return slices.Contains(calls, rest)
 }

@@ -1,6 +1,8 @@
 package inventory
 
 import (
+	"slices"
+	"strconv"
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -47,7 +49,11 @@ func (b *builder) addService(d *document) {
 		if sp.Transport == "" {
 			sp.Transport = "TCP"
 		}
-		sp.Protocol = resolveProtocol(sp.Port, sp.Name, sp.Transport, sp.AppProtocol)
+		var app *string
+		if _, ok := p["appProtocol"].(string); ok {
+			app = &sp.AppProtocol
+		}
+		sp.Protocol = resolveProtocol(sp.Port, sp.Name, sp.Transport, app)
 		s.Ports = append(s.Ports, sp)
 	}
 	b.services = append(b.services, s)
@@ -137,4 +143,34 @@ func (b *builder) addNode(d *document) {
 		shape.OS = str(d.content, "metadata", "labels", "kubernetes.io/os")
 	}
 	b.nodes[shape]++
+	version := strings.TrimPrefix(str(d.content, "status", "nodeInfo", "kubeletVersion"), "v")
+	if newerVersion(version, b.version) {
+		b.version = version
+	}
+}
+
+// newerVersion compares versions like "1.37.2-gke.1" by their numbers. A kubelet
+// is never newer than its API server, so the newest kubelet is the best that
+// nodes tell of the cluster's version.
+func newerVersion(v, than string) bool {
+	if v == "" || than == "" {
+		return v != ""
+	}
+	numbers := func(s string) []int {
+		s, _, _ = strings.Cut(s, "-")
+		s, _, _ = strings.Cut(s, "+")
+		var out []int
+		for _, part := range strings.Split(s, ".") {
+			n, err := strconv.Atoi(part)
+			if err != nil {
+				break
+			}
+			out = append(out, n)
+		}
+		return out
+	}
+	if c := slices.Compare(numbers(v), numbers(than)); c != 0 {
+		return c > 0
+	}
+	return v > than // equal numbers: any fixed choice will do
 }

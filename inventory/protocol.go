@@ -3,16 +3,17 @@ package inventory
 import "strings"
 
 // resolveProtocol is what Istio makes of a port of a Service, in the words of
-// api.ServicePort. It follows ConvertProtocol and protocol.Parse of
-// istio.io/istio (pkg/config/kube/conversion.go, pkg/config/protocol): UDP
-// first; then appProtocol, if given; a port named "grpc-web" or "grpc-web-...";
-// the name up to the first dash; a few well-known ports; else nothing, and a proxy sniffs.
-func resolveProtocol(port int32, name, transport, appProtocol string) string {
+// api.ServicePort; "" when nothing declares it, so that a sidecar sniffs. It is
+// ConvertProtocol of istio.io/istio (pkg/config/kube/conversion.go): UDP first;
+// appProtocol, when the field is there, instead of the port's name; "grpc-web" as
+// a prefix; else the word up to the first dash. appProtocol is nil when absent.
+func resolveProtocol(port int32, name, transport string, appProtocol *string) string {
 	if transport == "UDP" {
 		return "UDP"
 	}
-	if appProtocol != "" {
-		switch strings.ToLower(appProtocol) {
+	if appProtocol != nil {
+		name = *appProtocol
+		switch name {
 		case "kubernetes.io/h2c":
 			return "HTTP2"
 		case "kubernetes.io/ws":
@@ -20,7 +21,6 @@ func resolveProtocol(port int32, name, transport, appProtocol string) string {
 		case "kubernetes.io/wss":
 			return "HTTPS"
 		}
-		return parseProtocol(appProtocol)
 	}
 	if len(name) >= len("grpc-web") && strings.EqualFold(name[:len("grpc-web")], "grpc-web") {
 		return "GRPC-Web"
@@ -30,14 +30,15 @@ func resolveProtocol(port int32, name, transport, appProtocol string) string {
 		return p
 	}
 	switch port {
-	case 53, 3306, 27017:
-		// Server-first and well-known: Istio never sniffs DNS, MySQL and MongoDB ports.
+	case 25, 53, 3306, 27017:
+		// SMTP, DNS, MySQL and MongoDB break when sniffed, so Istio takes them for TCP.
 		return "TCP"
 	}
 	return ""
 }
 
-// parseProtocol maps a word to a protocol, in any case; "" for other words.
+// parseProtocol is Parse of istio.io/istio (pkg/config/protocol): a word, in any
+// case, to a protocol; "" for other words.
 func parseProtocol(word string) string {
 	switch strings.ToLower(word) {
 	case "tcp":
@@ -62,8 +63,8 @@ func parseProtocol(word string) string {
 		return "Redis"
 	case "mysql":
 		return "MySQL"
-	case "hbone":
-		return "HBONE"
+	case "http_proxy":
+		return "HTTP_PROXY"
 	}
 	return ""
 }

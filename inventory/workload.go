@@ -41,7 +41,7 @@ func (b *builder) addWorkload(d *document) {
 	}
 	projectPodSpec(w, stringMap(template, "metadata", "labels"), stringMap(template, "metadata", "annotations"),
 		object(template, "spec"), prefix+".spec")
-	w.Origin = d.at(podPaths(prefix, w.ProxyCalls, "metadata.name", "metadata.labels", "metadata.annotations", "spec.replicas", "spec.selector")...)
+	w.Origin = d.workloadOrigin(prefix, w.ProxyCalls)
 	b.workloads[ref] = w
 	b.control(w, d, template)
 }
@@ -55,26 +55,28 @@ func groupVersion(group, apiVersion string) string {
 	return group + "/" + version
 }
 
-// podPaths are the field paths of a pod template that rules may cite.
-func podPaths(prefix string, calls []string, more ...string) []string {
-	if prefix != "" {
-		prefix += "."
+// workloadOrigin gives the place of a workload, with the lines of the fields that are
+// kept. template is the field path of the pod template; "" for a pod.
+func (d *document) workloadOrigin(template string, calls []string) api.Origin {
+	if template != "" {
+		template += "."
 	}
-	for _, p := range []string{"metadata.labels", "metadata.annotations", "spec.hostNetwork", "spec.serviceAccountName", "spec.serviceAccount", "spec.nodeSelector", "spec.os"} {
-		more = append(more, prefix+p)
+	o := d.at("metadata.name", "metadata.labels", "metadata.annotations", "spec.replicas", "spec.selector",
+		template+"metadata.labels", template+"metadata.annotations")
+	spec := template + "spec."
+	below := make([]string, len(calls))
+	for i, c := range calls {
+		below[i] = strings.TrimPrefix(c, spec)
 	}
-	for _, p := range calls {
-		more = append(more, p)
-	}
-	// Of containers only names and ports: their environment is nobody's business.
-	for i := range 64 {
-		for _, list := range []string{"containers", "initContainers"} {
-			for _, f := range []string{"name", "ports", "restartPolicy"} {
-				more = append(more, fmt.Sprintf("%sspec.%s[%d].%s", prefix, list, i, f))
+	for p, l := range d.lines {
+		if rest, ok := strings.CutPrefix(p, spec); ok && l > 0 && inPodSpec(rest, below) {
+			if o.Fields == nil {
+				o.Fields = map[string]int{}
 			}
+			o.Fields[p] = l
 		}
 	}
-	return more
+	return o
 }
 
 // projectPodSpec fills what a workload takes from its pod template. path is the

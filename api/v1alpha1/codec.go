@@ -11,8 +11,8 @@ import (
 	"strconv"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	sjson "sigs.k8s.io/json"
-	"sigs.k8s.io/yaml"
 )
 
 // MaxDocument bounds the bytes of one document after decompression.
@@ -74,7 +74,7 @@ func decode(name string, r io.Reader, v any, positions bool) (map[string]int, er
 		}
 		return jsonLines(b, 1)
 	}
-	tree, lines, err := decodeYAML(b, 1, true)
+	tree, lines, err := decodeYAML(b, 1, positions, false)
 	if err != nil {
 		return nil, inputError(name, err)
 	}
@@ -88,7 +88,13 @@ func decode(name string, r io.Reader, v any, positions bool) (map[string]int, er
 	if err != nil {
 		return nil, &InputError{File: name, Msg: err.Error()}
 	}
-	return lines, decodeStrict(name, j, v, func() (map[string]int, error) { return lines, nil })
+	return lines, decodeStrict(name, j, v, func() (map[string]int, error) {
+		if positions {
+			return lines, nil
+		}
+		_, lines, err := decodeYAML(b, 1, true, false)
+		return lines, err
+	})
 }
 
 // readAll reads at most MaxDocument bytes, unzipped.
@@ -276,16 +282,22 @@ func shown(v any) string {
 	return "missing"
 }
 
-// Encode writes a document as YAML with a stable order of fields.
+// Encode writes a document as YAML, keys in alphabetical order. Every string
+// survives: the emitter escapes what a YAML parser would refuse or change.
 func Encode(w io.Writer, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
 		return err
 	}
-	y, err := yaml.JSONToYAML(b)
-	if err != nil {
+	var tree any
+	if err := sjson.UnmarshalCaseSensitivePreserveInts(b, &tree); err != nil {
 		return err
 	}
-	_, err = io.Copy(w, bytes.NewReader(y))
-	return err
+	e := yaml.NewEncoder(w)
+	e.SetIndent(2)
+	e.CompactSeqIndent()
+	if err := e.Encode(tree); err != nil {
+		return err
+	}
+	return e.Close()
 }

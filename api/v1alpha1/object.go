@@ -76,12 +76,12 @@ func decodeTree(b []byte, firstLine int, positions bool) (any, map[string]int, e
 			return v, lines, nil
 		}
 		// {a: b} is YAML.
-		if y, ylines, yerr := decodeYAML(b, firstLine, positions); yerr == nil {
+		if y, ylines, yerr := decodeYAML(b, firstLine, positions, true); yerr == nil {
 			return y, ylines, nil
 		}
 		return nil, nil, err
 	}
-	return decodeYAML(b, firstLine, positions)
+	return decodeYAML(b, firstLine, positions, true)
 }
 
 // looksLikeJSON tells whether the first byte opens an object that is not a template action.
@@ -178,7 +178,9 @@ func (w *jsonWalker) value(path string, depth int) error {
 	return err
 }
 
-func decodeYAML(b []byte, firstLine int, positions bool) (any, map[string]int, error) {
+// decodeYAML reads YAML 1.2, with yaml11 the booleans of YAML 1.1 as well: the
+// API server's view of "on" is not that of our own documents, where it is a name.
+func decodeYAML(b []byte, firstLine int, positions, yaml11 bool) (any, map[string]int, error) {
 	dec := yaml.NewDecoder(bytes.NewReader(b))
 	var doc yaml.Node
 	if err := dec.Decode(&doc); err != nil {
@@ -195,7 +197,7 @@ func decodeYAML(b []byte, firstLine int, positions bool) (any, map[string]int, e
 	} else if !errors.Is(err, io.EOF) {
 		return nil, nil, yamlError(err, b, firstLine)
 	}
-	w := yamlWalker{offset: firstLine - 1, nodes: maxNodes, expansion: maxExpansion}
+	w := yamlWalker{yaml11: yaml11, offset: firstLine - 1, nodes: maxNodes, expansion: maxExpansion}
 	if positions {
 		w.lines = map[string]int{}
 	}
@@ -232,6 +234,7 @@ func yamlError(err error, b []byte, firstLine int) error {
 
 // yamlWalker turns nodes into values.
 type yamlWalker struct {
+	yaml11    bool
 	offset    int
 	nodes     int
 	expansion int
@@ -347,7 +350,7 @@ func (w *yamlWalker) merge(m *yaml.Node, out map[string]any, path string, depth 
 		return nil
 	case yaml.MappingNode:
 		merged := map[string]any{}
-		sub := yamlWalker{offset: w.offset, nodes: w.nodes, expansion: w.expansion, inAlias: w.inAlias}
+		sub := yamlWalker{yaml11: w.yaml11, offset: w.offset, nodes: w.nodes, expansion: w.expansion, inAlias: w.inAlias}
 		if w.lines != nil {
 			sub.lines = map[string]int{}
 		}
@@ -396,7 +399,7 @@ func (w *yamlWalker) scalar(n *yaml.Node) (any, error) {
 		}
 		return f, nil
 	}
-	if n.Style == 0 && n.Tag == "!!str" || n.Style == 0 && n.Tag == "" {
+	if w.yaml11 && n.Style == 0 && n.Tag == "!!str" {
 		// kubectl's YAML library follows YAML 1.1, where these are booleans.
 		switch n.Value {
 		case "y", "Y", "yes", "Yes", "YES", "on", "On", "ON":
