@@ -36,7 +36,9 @@ func Decide(st *mesh.State, needs []api.Need, declared []api.FeatureNeeds, p *ap
 			d.lone(w)
 		}
 	}
+	d.entries()
 	d.share()
+	d.unplaced()
 	slices.SortFunc(d.out, func(a, b api.Decision) int { return a.Subject.Compare(b.Subject) })
 	slices.SortFunc(d.findings, api.Finding.Compare)
 	return d.out, d.findings

@@ -22,6 +22,10 @@ func (s *stepper) prepare(st *step, ns string) {
 	}
 	s.prepared[ns] = true
 	services := s.waypointServices(ns)
+	if entries := s.waypointEntries(ns); len(entries) > 0 {
+		st.spaces[ns] = true
+		s.waypoints(st, entries)
+	}
 	if len(services) > 0 {
 		st.spaces[ns] = true
 		s.waypoints(st, services)

@@ -124,7 +124,7 @@ func (s *stepper) wave(slot Slot) []api.Step {
 func (s *stepper) waypointServices(ns string) []*api.Decision {
 	var out []*api.Decision
 	for _, d := range s.byNS[ns] {
-		if d.Kind == api.Waypoint && d.Service != "" && d.Mode != mesh.ModeAmbient.String() {
+		if d.Kind == api.Waypoint && d.Subject.Kind == "Service" && d.Mode != mesh.ModeAmbient.String() {
 			out = append(out, d)
 		}
 	}
@@ -155,7 +155,8 @@ func (s *stepper) activate(st *step, ns string) {
 			api.Check{When: "after", What: "Service " + d.Service + " is bound to its waypoint", Command: kubectl("get", "service", d.Service, "-n", d.Namespace, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True, reason WaypointAccepted"},
 		)
 	}
-	if len(st.checks) > 0 {
+	s.activateEntries(st, ns)
+	if st.spaces[ns] {
 		st.checks = append(st.checks, api.Check{When: "after", What: "the copied policies of " + ns + " are accepted by the waypoint", Command: kubectl("get", "authorizationpolicy", "-n", ns, "-l", translate.LabelManaged+"="+translate.ManagedBy, "-o", "yaml"), Expect: "condition WaypointAccepted=True with reason Accepted on each policy with targetRefs"})
 	}
 }
@@ -184,11 +185,18 @@ func (s *stepper) moves(ns string) bool {
 	return false
 }
 
-// stays tells whether a namespace has a workload that keeps its sidecar because
-// the namespace injects it.
+// stays tells whether a namespace has a workload that still needs the injector:
+// one that keeps its sidecar, or a gateway whose Envoy is injected. The label
+// istio-injection=disabled would take it away from both.
 func (s *stepper) stays(ns string) bool {
 	for _, w := range s.st.WorkloadsIn(ns) {
-		if s.staying[w.Ref()] && !s.st.IsGateway(w) && !s.moving[w.Ref()] {
+		switch {
+		case s.moving[w.Ref()]:
+		case s.st.IsGateway(w):
+			if w.PodLabels[mesh.LabelInject] != "false" {
+				return true
+			}
+		case s.staying[w.Ref()]:
 			return true
 		}
 	}
