@@ -85,4 +85,3 @@ func (s *stepper) activateEntries(st *step, ns string) {
 		}
 	}
 }
-
