@@ -1,0 +1,73 @@
+package planner
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+)
+
+// dayFormat is how days are written in a policy.
+const dayFormat = "2006-01-02"
+
+// maxDays bounds the search for a free day, so that a freeze without end is an
+// error and not an endless loop.
+const maxDays = 3 * 366
+
+// dates gives each wave its first possible day: on an allowed weekday, in no
+// freeze window of any of its namespaces, and after the previous wave has soaked.
+// Without a calendar waves have no dates.
+func dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error {
+	if p.Calendar == nil {
+		return nil
+	}
+	day, err := time.Parse(dayFormat, p.Calendar.Start)
+	if err != nil {
+		return fmt.Errorf("calendar.start: %w", err)
+	}
+	if today := now.UTC().Truncate(24 * time.Hour); !now.IsZero() && today.After(day) {
+		day = today
+	}
+	soak := 24 * time.Hour
+	if p.SoakTime != "" {
+		if soak, err = time.ParseDuration(p.SoakTime); err != nil {
+			return fmt.Errorf("soakTime: %w", err)
+		}
+	}
+	for i := range slots {
+		free := day
+		for n := 0; !allowed(free, slots[i].Namespaces, p.Calendar); n++ {
+			if n > maxDays {
+				return fmt.Errorf("%w: no day within three years of %s is free for %s", ErrContradiction, p.Calendar.Start, shortList(slots[i].Namespaces, 3))
+			}
+			free = free.AddDate(0, 0, 1)
+		}
+		slots[i].NotBefore = free.Format(dayFormat)
+		if free.After(day) {
+			slots[i].Reasons = append(slots[i].Reasons, fmt.Sprintf("not before %s: freeze windows and weekdays of the MigrationPolicy leave no earlier day", slots[i].NotBefore))
+		}
+		days := int((soak + 24*time.Hour - 1) / (24 * time.Hour))
+		day = free.AddDate(0, 0, max(days, 1))
+	}
+	return nil
+}
+
+// allowed tells whether a wave with these namespaces may start on a day.
+func allowed(day time.Time, namespaces []string, c *api.Calendar) bool {
+	weekdays := c.Weekdays
+	if len(weekdays) == 0 {
+		weekdays = []string{"Mon", "Tue", "Wed", "Thu"}
+	}
+	if !slices.Contains(weekdays, day.Weekday().String()[:3]) {
+		return false
+	}
+	d := day.Format(dayFormat)
+	for _, f := range c.Freeze {
+		hit := len(f.Namespaces) == 0 || slices.ContainsFunc(f.Namespaces, func(n string) bool { return slices.Contains(namespaces, n) })
+		if hit && f.From <= d && d <= f.To {
+			return false
+		}
+	}
+	return true
+}
