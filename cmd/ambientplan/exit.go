@@ -75,6 +75,9 @@ func report(w io.Writer, err error) int {
 
 // lines takes joined errors apart; any other error is one line.
 func lines(err error) []string {
+	if exit, ok := err.(*exitError); ok {
+		return lines(exit.err)
+	}
 	if joined, ok := err.(interface{ Unwrap() []error }); ok && strings.Contains(err.Error(), "\n") {
 		var all []string
 		for _, e := range joined.Unwrap() {

@@ -76,7 +76,7 @@ func (o *inventoryOptions) write(s *streams, inv *api.Inventory) error {
 		return internalErrorf("%w", err)
 	}
 	if n := len(inv.Unknowns); n > 0 {
-		s.notef("note: %d things could not be known; they are listed under unknowns", n)
+		s.notef("note: %s in the inventory; see its list of unknowns", plural(n, "unknown"))
 	}
 	if o.out == "" {
 		_, err := s.out.Write(b.Bytes())
@@ -85,7 +85,8 @@ func (o *inventoryOptions) write(s *streams, inv *api.Inventory) error {
 	if err := writeFile(o.out, b.Bytes()); err != nil {
 		return err
 	}
-	s.notef("wrote %s\nnext: %s plan -i %s", o.out, s.name, o.out)
+	s.notef("wrote %s", o.out)
+	s.notef("next: %s plan -i %s", s.name, o.out)
 	return nil
 }
 
@@ -96,15 +97,23 @@ func inventoryTable(w io.Writer, inv *api.Inventory) error {
 	tw := tabwriter.NewWriter(w, 0, 8, 2, ' ', 0)
 	fmt.Fprintf(tw, "DOCUMENTS\t%d read\t%d kept, %d irrelevant, %d unreadable, %d duplicate\n\n", d.Read, d.Kept, d.Irrelevant, d.Unreadable, d.Duplicate)
 	fmt.Fprintln(tw, "KIND\tCOUNT\tSEEN")
+	var absent []string
 	for _, c := range inv.Coverage {
 		kind := c.Kind
 		if c.Group != "" {
 			kind += "." + c.Group
 		}
+		if c.State == api.Absent {
+			absent = append(absent, kind)
+			continue
+		}
 		fmt.Fprintf(tw, "%s\t%d\t%s\n", printable(kind), c.Count, printable(string(c.State)))
 	}
 	if err := tw.Flush(); err != nil {
 		return err
+	}
+	if len(absent) > 0 {
+		fmt.Fprintf(w, "\nNone in the input, which is taken as true:\n%s\n", wrap(strings.Join(absent, ", "), tableWidth))
 	}
 	if len(inv.Unknowns) == 0 {
 		return nil
@@ -120,4 +129,3 @@ func inventoryTable(w io.Writer, inv *api.Inventory) error {
 	}
 	return nil
 }
-
