@@ -42,16 +42,19 @@ type PeerAuth struct {
 func (s *State) PeerAuth(w *api.Workload) PeerAuth {
 	s.saw(KindPeerAuthentication)
 	var byLevel [3][]Typed[*security.PeerAuthentication]
-	for _, p := range s.ix.peerAuthn {
-		selector := p.Spec.GetSelector().GetMatchLabels()
-		switch {
-		case len(selector) == 0 && p.Namespace == s.ix.rootNamespace:
+	for _, p := range s.ix.peerAuthnIn[s.ix.rootNamespace] {
+		if len(p.Spec.GetSelector().GetMatchLabels()) == 0 {
 			byLevel[0] = append(byLevel[0], p)
-		case p.Namespace != w.Namespace || p.Namespace == s.ix.rootNamespace:
-		case len(selector) == 0:
-			byLevel[1] = append(byLevel[1], p)
-		case Selects(selector, w.PodLabels):
-			byLevel[2] = append(byLevel[2], p)
+		}
+	}
+	if w.Namespace != s.ix.rootNamespace {
+		for _, p := range s.ix.peerAuthnIn[w.Namespace] {
+			switch selector := p.Spec.GetSelector().GetMatchLabels(); {
+			case len(selector) == 0:
+				byLevel[1] = append(byLevel[1], p)
+			case Selects(selector, w.PodLabels):
+				byLevel[2] = append(byLevel[2], p)
+			}
 		}
 	}
 	out := PeerAuth{Mode: MTLSPermissive, Parent: MTLSPermissive}
@@ -76,8 +79,8 @@ func (s *State) PeerAuth(w *api.Workload) PeerAuth {
 	return out
 }
 
-// oldest picks the policy that was made first. Without the time stamps of all of
-// them it cannot be known when their content differs, and tied is true.
+// oldest picks the policy that was made first; of equals the first by name.
+// Without the time stamps of all of them that is a guess, and tied is true.
 func oldest(list []Typed[*security.PeerAuthentication]) (p *Typed[*security.PeerAuthentication], tied bool) {
 	if len(list) == 0 {
 		return nil, false

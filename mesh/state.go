@@ -48,6 +48,7 @@ type index struct {
 	authzIn       map[string][]Typed[*security.AuthorizationPolicy]
 	requestAuthn  []Typed[*security.RequestAuthentication]
 	peerAuthn     []Typed[*security.PeerAuthentication]
+	peerAuthnIn   map[string][]Typed[*security.PeerAuthentication]
 	virtual       []Typed[*networking.VirtualService]
 	destination   []Typed[*networking.DestinationRule]
 	gateways      []Typed[*networking.Gateway]
@@ -84,6 +85,7 @@ func New(inv *api.Inventory) (*State, []api.Unknown) {
 		servicesIn:  map[string][]*api.Service{},
 		workloadsIn: map[string][]*api.Workload{},
 		authzIn:     map[string][]Typed[*security.AuthorizationPolicy]{},
+		peerAuthnIn: map[string][]Typed[*security.PeerAuthentication]{},
 		raw:         map[Kind][]*api.Object{},
 		hosts:       map[string]*api.Service{},
 		entryHosts:  map[string][]Typed[*networking.ServiceEntry]{},
@@ -140,6 +142,9 @@ func (ix *index) settle() {
 		for _, h := range e.Spec.Hosts {
 			ix.entryHosts[h] = append(ix.entryHosts[h], e)
 		}
+	}
+	for _, p := range ix.peerAuthn {
+		ix.peerAuthnIn[p.Namespace] = append(ix.peerAuthnIn[p.Namespace], p)
 	}
 	for _, p := range ix.authz {
 		ix.authzIn[p.Namespace] = append(ix.authzIn[p.Namespace], p)
