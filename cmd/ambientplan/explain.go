@@ -38,10 +38,10 @@ KIND/NAMESPACE/NAME.`,
 
 // explainRule prints a rule's documentation. "L-08", as facts are written, names the rule L08.
 func explainRule(w io.Writer, id string) error {
-	want := strings.ToUpper(strings.ReplaceAll(id, "-", ""))
-	i := slices.IndexFunc(rules.All(), func(r rules.Rule) bool { return r.ID == want })
+	want := strings.ReplaceAll(id, "-", "")
+	i := slices.IndexFunc(rules.All(), func(r rules.Rule) bool { return strings.EqualFold(r.ID, want) })
 	if i < 0 {
-		if slices.Contains(rules.Retired(), want) {
+		if slices.ContainsFunc(rules.Retired(), func(r string) bool { return strings.EqualFold(r, want) }) {
 			return usageErrorf("rule %s is retired", want)
 		}
 		if _, err := os.Stat(id); err == nil {
