@@ -5,6 +5,7 @@ package rules
 // All lists every rule, sorted by id. It returns a new slice at each call.
 func All() []Rule {
 	return []Rule{
+		b08,
 		c60,
 		e11,
 		e20,
@@ -24,6 +25,10 @@ func All() []Rule {
 		l04,
 		l05,
 		l08,
+		l12,
+		l13a,
+		l14,
+		l15,
 		l18,
 		l20,
 		l21,
