@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"text/tabwriter"
 
@@ -15,6 +16,7 @@ import (
 type inventoryOptions struct {
 	source sourceFlags
 	output outputFlag
+	edges  []string
 	out    string
 }
 
@@ -45,11 +47,15 @@ the rest is still read.`,
 			if err != nil {
 				return err
 			}
+			if err := addEdges(s, inv, o.edges); err != nil {
+				return err
+			}
 			return o.write(s, inv)
 		},
 	}
 	o.source.add(cmd)
 	o.output.add(cmd, "yaml", "json", "table")
+	cmd.Flags().StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
 	cmd.Flags().StringVar(&o.out, "out", "", "write to this file instead of stdout")
 	return cmd
 }
@@ -61,7 +67,7 @@ func (o *inventoryOptions) check() error {
 	if len(o.source.files) == 0 {
 		return usageErrorf("say what to read with -f PATH")
 	}
-	return nil
+	return oneStdin(append(slices.Clone(o.source.files), o.edges...)...)
 }
 
 func (o *inventoryOptions) write(s *streams, inv *api.Inventory) error {

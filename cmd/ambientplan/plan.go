@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/cobra"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
 )
 
@@ -112,6 +113,9 @@ func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, erro
 	if err != nil {
 		return planner.Input{}, err
 	}
+	if err := addEdges(s, inv, o.edges); err != nil {
+		return planner.Input{}, err
+	}
 	needs, err := readNeeds(s, o.needs)
 	if err != nil {
 		return planner.Input{}, err
@@ -119,6 +123,9 @@ func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, erro
 	if err := checkSubjects(inv, needs); err != nil {
 		return planner.Input{}, err
 	}
+	annotated, unknowns := inventory.Annotations(inv)
+	needs = append(needs, annotated...)
+	inv.Unknowns = append(inv.Unknowns, unknowns...)
 	var policy *api.MigrationPolicy
 	if o.policy != "" {
 		if policy, err = decodeFile(s, o.policy, api.DecodePolicy); err != nil {
