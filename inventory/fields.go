@@ -9,14 +9,14 @@ import (
 // expected reads as absent: an API server would have refused the object.
 
 // get is the value at the given keys, or nil.
-func get(v any, keys ...string) any {
+func get(m map[string]any, keys ...string) any {
+	var v any = m
 	for _, k := range keys {
-		switch m := v.(type) {
-		case map[string]any:
-			v = m[k]
-		default:
+		at, ok := v.(map[string]any)
+		if !ok {
 			return nil
 		}
+		v = at[k]
 	}
 	return v
 }

@@ -146,7 +146,7 @@ func readKustomization(ctx context.Context, dir string, b *builder) error {
 		if errors.As(err, &read) {
 			return err
 		}
-		b.unreadable(chunk{file: file}, 1, identity{apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization"}, firstLineOf(err.Error()))
+		b.unreadable(chunk{file: file}, 1, identity{apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization"}, kustomizeMessage(err))
 		return nil
 	}
 	for _, r := range m.Resources() {
@@ -169,9 +169,11 @@ func readKustomization(ctx context.Context, dir string, b *builder) error {
 	return nil
 }
 
-func firstLineOf(s string) string {
-	s, _, _ = strings.Cut(s, "\n")
-	return s
+// kustomizeMessage is the first line of an error without the working directory,
+// so that the same input gives the same words on every machine.
+func kustomizeMessage(err error) string {
+	s, _, _ := strings.Cut(err.Error(), "\n")
+	return strings.ReplaceAll(s, resolved(".")+string(filepath.Separator), "")
 }
 
 // unreferenced drops from dirs the kustomizations that another one of the input

@@ -59,3 +59,27 @@ func (b *builder) configMap(d *document) error {
 }
 
 func meshConfigKind() groupKind { return groupKind{"istio.io", "MeshConfig"} }
+
+// withoutTokens blanks the one credential that a mesh configuration may hold in
+// the clear: accessToken of a tracing provider.
+func withoutTokens(v any) any {
+	switch v := v.(type) {
+	case map[string]any:
+		out := make(map[string]any, len(v))
+		for k, c := range v {
+			if _, ok := c.(string); ok && k == "accessToken" {
+				out[k] = "REDACTED"
+				continue
+			}
+			out[k] = withoutTokens(c)
+		}
+		return out
+	case []any:
+		out := make([]any, len(v))
+		for i, c := range v {
+			out[i] = withoutTokens(c)
+		}
+		return out
+	}
+	return v
+}

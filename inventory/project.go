@@ -71,6 +71,9 @@ func (b *builder) addObject(d *document) {
 		}
 		c[k] = v
 	}
+	if d.gk == meshConfigKind() || d.gk.kind == "IstioOperator" {
+		c["spec"] = withoutTokens(c["spec"])
+	}
 	owner := ownerOf(d.content)
 	if meta, ok := authoredMetadata(c["metadata"]).(map[string]any); ok {
 		if t := str(d.content, "metadata", "creationTimestamp"); t != "" {

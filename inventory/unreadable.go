@@ -49,8 +49,10 @@ func (b *builder) cannotRead(id identity, file string, line int, why string) {
 	if id.kind == "" {
 		return
 	}
+	// A list or a kustomization may hold anything.
+	anything := id.kind == "List" || id.kind == "Kustomization"
 	for _, k := range api.Kinds() {
-		if k.Kind == gk.kind && (k.Group == gk.group || id.apiVersion == "") {
+		if anything || k.Kind == strings.TrimSuffix(gk.kind, "List") && (k.Group == gk.group || id.apiVersion == "") {
 			key := groupKind{k.Group, k.Kind}
 			if old, ok := b.partial[key]; !ok || at < old {
 				b.partial[key] = at
