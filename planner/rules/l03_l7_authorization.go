@@ -41,16 +41,13 @@ func checkL03(p *Pass) {
 }
 
 // accountAuthz tells the ledger which fields of an AuthorizationPolicy are
-// understood: all of the table L-03. Fields that istiod drops without a word are
-// left to the rule that reports them, unless the policy goes to an Envoy anyhow.
+// understood: all of the table L-03, also those that istiod drops without a word,
+// which L03a reports wherever the policy applies.
 func accountAuthz(p *Pass, o *api.Object, z mesh.ZtunnelAuthz) {
 	ref := o.Ref()
 	p.Account(Field(ref, "spec.action", ""), Field(ref, "spec.selector.matchLabels", ""), Field(ref, "spec.provider.name", ""))
 	for _, r := range z.Rules {
 		for _, f := range r.Fields {
-			if f.Class == mesh.FieldGap && z.NotSent == mesh.SentToZtunnel {
-				continue
-			}
 			p.Account(Field(ref, f.Path, ""))
 		}
 	}

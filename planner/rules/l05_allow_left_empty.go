@@ -44,7 +44,7 @@ func checkL05(p *Pass) {
 		}
 		message := fmt.Sprintf("ztunnel drops %d of %d rules of %s because of %s", dropped, len(pol.Rules), pol.Ref(), fieldNames(fields))
 		if pol.LeftEmpty() {
-			message += "; none is left, so it denies every connection to the ambient pods of " + pol.policyScope.String()
+			message += "; none is left, so on ambient pods it allows nothing for " + pol.policyScope.String()
 		}
 		p.Report(api.Info, pol.Ref(), message, fieldsOf(pol.Ref(), fields)...)
 	}
