@@ -72,6 +72,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 			moving = append(moving, n)
 		}
 	}
+	findings = append(findings, policyNames(st, policy)...)
 	slots, cs, fs, err := Schedule(moving, ds, cs, policy, in.Now)
 	if err != nil {
 		return nil, err

@@ -11,6 +11,7 @@ import (
 // computes what must never be set by hand: Complete and the summary.
 func settle(p *api.MigrationPlan, policy *api.MigrationPolicy, inv *api.Inventory) {
 	consent(p, policy)
+	p.Findings = append(p.Findings, staleConsents(p, policy)...)
 	slices.SortFunc(p.Findings, api.Finding.Compare)
 	p.Findings = slices.CompactFunc(p.Findings, func(a, b api.Finding) bool { return a.Compare(b) == 0 })
 	slices.SortFunc(p.Unknowns, api.Unknown.Compare)
@@ -48,7 +49,7 @@ func consent(p *api.MigrationPlan, policy *api.MigrationPolicy) {
 		return c.ID == id && (c.Namespace == "" || c.Namespace == ns) && (c.Name == "" || c.Name == subject.Name)
 	}
 	for _, c := range policy.Consents {
-		by := c.By + ": " + c.Reason
+		by := consentedBy(c)
 		for i := range p.Findings {
 			if f := &p.Findings[i]; match(c, f.ID, f.Subject) {
 				f.ConsentedBy = by
@@ -61,6 +62,9 @@ func consent(p *api.MigrationPlan, policy *api.MigrationPolicy) {
 		}
 	}
 }
+
+// consentedBy is what the plan shows of a consent.
+func consentedBy(c api.Consent) string { return c.By + ": " + c.Reason }
 
 // link writes into each decision its wave and the unknowns that could change it:
 // those of its namespace, of the root of the mesh and of kinds not seen.
