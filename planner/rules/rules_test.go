@@ -16,6 +16,7 @@ import (
 	"fmt"
 	"maps"
 	"math/rand"
+	"os"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -128,9 +129,13 @@ func testDocumented(t *testing.T, r rules.Rule) {
 	if len(r.Doc.Facts) == 0 {
 		t.Error("no fact")
 	}
+	facts, err := os.ReadFile(filepath.Join("..", "..", "docs", "facts.md"))
+	if err != nil {
+		t.Fatal(err)
+	}
 	for _, f := range r.Doc.Facts {
-		if !factID.MatchString(f) {
-			t.Errorf("fact %q is not written as in L-08", f)
+		if !factID.MatchString(f) || !strings.Contains(string(facts), "\n| "+f+" |") {
+			t.Errorf("fact %q is not written as in L-08, or has no row in docs/facts.md", f)
 		}
 	}
 	if r.Check == nil || len(r.Reads) == 0 {
