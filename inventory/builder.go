@@ -75,7 +75,7 @@ func (d *document) ref(cluster string) api.Ref {
 
 // document reads the text of one document.
 func (b *builder) document(c chunk) error {
-	id := sniff(c.data)
+	id := c.identity()
 	if id.kind == "" {
 		id.kind, id.apiVersion = c.kind, c.apiVersion
 	}
@@ -84,6 +84,11 @@ func (b *builder) document(c chunk) error {
 		b.count.Irrelevant++
 		b.unrecognised(id, c.file, c.line)
 		return nil
+	}
+	if c.envelope && id.kind == "" {
+		// kubectl prints the kind of a list after its items.
+		id.kind = "List"
+		c.broken = "the list ends before its kind: it looks cut off"
 	}
 	if c.broken != "" {
 		b.unreadable(c, c.line, id, c.broken)

@@ -2,8 +2,10 @@ package inventory
 
 import (
 	"errors"
+	"os"
 	"testing"
 
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/internal/corpora"
 )
 
@@ -31,6 +33,40 @@ func TestCorporaAreAccountedFor(t *testing.T) {
 				for _, u := range inv.Unknowns {
 					t.Log(u.ID, u.What)
 				}
+			}
+		})
+	}
+}
+
+// TestCallGraphsOfTheCorpora: the ends of the calls are found in the meshes that
+// the graphs were made for.
+func TestCallGraphsOfTheCorpora(t *testing.T) {
+	meshes, err := corpora.Meshes("../testdata/corpora")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, m := range meshes {
+		if m.Name != "online-boutique" && m.Name != "train-ticket" {
+			continue
+		}
+		t.Run(m.Name, func(t *testing.T) {
+			inv, err := Read(t.Context(), Options{Paths: m.Paths, DefaultNamespace: m.Namespace})
+			if err != nil {
+				t.Fatal(err)
+			}
+			name := "../testdata/corpora/callgraphs/" + m.Name + ".csv"
+			f, err := os.Open(name)
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer f.Close()
+			edges, unknowns, err := ReadEdges(name, f, api.Declared, inv)
+			if err != nil {
+				t.Fatal(err)
+			}
+			t.Logf("%d edges, %d unknowns", len(edges), len(unknowns))
+			if len(edges) < 10 || len(unknowns) > len(edges)/10 {
+				t.Errorf("%d edges, unknown: %+v", len(edges), unknowns)
 			}
 		})
 	}

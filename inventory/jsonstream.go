@@ -68,42 +68,74 @@ func (s *splitter) jsonDocument() error {
 	s.doc.reset(s.line)
 	var sc jsonScan
 	hadItems := false
-	one := make([]byte, 1)
 	for {
-		c, err := s.br.ReadByte()
-		if errors.Is(err, io.EOF) {
+		if _, err := s.br.Peek(1); errors.Is(err, io.EOF) {
 			return s.truncatedJSON(sc.inElement, hadItems)
+		} else if err != nil {
+			return &ReadError{Path: s.name, Err: err}
 		}
+		buf, err := s.br.Peek(s.br.Buffered())
 		if err != nil {
 			return &ReadError{Path: s.name, Err: err}
 		}
-		one[0] = c
-		wasInElement := sc.inElement
-		done := sc.next(c)
-		switch {
-		case sc.inElement && !wasInElement:
-			hadItems = true
-			s.item.reset(s.line)
-			s.item.add(one)
-		case wasInElement:
-			s.item.add(one)
-			if !sc.inElement {
-				s.endItem()
-				if err := s.ctx.Err(); err != nil {
-					return err
-				}
-			}
-		case sc.inItems && c == ',':
-		default:
-			s.doc.add(one)
+		n, done := s.jsonBytes(&sc, buf, &hadItems)
+		if _, err := s.br.Discard(n); err != nil {
+			return &ReadError{Path: s.name, Err: err}
 		}
-		if c == '\n' {
-			s.line++
+		if s.err == nil {
+			s.err = s.ctx.Err()
+		}
+		if s.err != nil {
+			return s.err
 		}
 		if done {
 			return s.endDocument(false, hadItems)
 		}
 	}
+}
+
+// jsonBytes scans what is buffered, and tells how much of it belongs to the
+// object and whether the object is complete.
+func (s *splitter) jsonBytes(sc *jsonScan, buf []byte, hadItems *bool) (n int, done bool) {
+	start := 0 // of what is not yet in a buffer
+	flush := func(inElement bool, end int) {
+		if inElement {
+			s.item.add(buf[start:end])
+		} else {
+			s.doc.add(buf[start:end])
+		}
+		start = end
+	}
+	for i := 0; i < len(buf); i++ {
+		if sc.inString && !sc.escaped && sc.depth > 1 {
+			for i < len(buf)-1 && buf[i] != '"' && buf[i] != '\\' {
+				i++
+			}
+		}
+		c := buf[i]
+		if c == '\n' {
+			s.line++
+		}
+		was := *sc
+		if done = sc.next(c); done {
+			flush(false, i+1)
+			return i + 1, true
+		}
+		switch {
+		case sc.inElement && !was.inElement:
+			flush(false, i)
+			*hadItems = true
+			s.item.reset(s.line)
+		case was.inElement && !sc.inElement:
+			flush(true, i+1)
+			s.endItem()
+		case was.inItems && !was.inElement && !was.inString && c == ',':
+			flush(false, i)
+			start = i + 1 // the comma goes with its element
+		}
+	}
+	flush(sc.inElement, len(buf))
+	return len(buf), false
 }
 
 // truncatedJSON emits what was read as broken, so that nobody takes it for the whole.

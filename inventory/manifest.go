@@ -32,6 +32,17 @@ type chunk struct {
 	apiVersion, kind string
 	// envelope is set for what is left of a document whose items were emitted.
 	envelope bool
+	// id is what data says it is, when somebody looked already.
+	id *identity
+}
+
+// identity sniffs the text once.
+func (c *chunk) identity() identity {
+	if c.id == nil {
+		id := sniff(c.data)
+		c.id = &id
+	}
+	return *c.id
 }
 
 // readStream splits a stream into documents and emits one after the other, in a
@@ -239,7 +250,7 @@ func separator(text []byte) (bool, []byte) {
 // endItem emits the current item, or holds it while its kind is not known.
 func (s *splitter) endItem() {
 	c := s.item.chunk(s.name)
-	if c.broken != "" || sniff(c.data).kind != "" || s.size+len(c.data) > maxHeld {
+	if c.broken != "" || c.identity().kind != "" || s.size+len(c.data) > maxHeld {
 		s.pending(c)
 		return
 	}
@@ -265,7 +276,7 @@ func (s *splitter) endDocument(openItem, hadItems bool) error {
 	}
 	c := s.doc.chunk(s.name)
 	c.envelope = hadItems
-	id := sniff(c.data)
+	id := c.identity()
 	listOf, isList := strings.CutSuffix(id.kind, "List")
 	held := s.held
 	s.held, s.size = nil, 0
