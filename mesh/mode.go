@@ -164,7 +164,9 @@ func (s *State) IsGateway(w *api.Workload) bool {
 	case "ingressgateway", "egressgateway", "eastwestgateway":
 		return true
 	}
-	return false
+	// A template whose only container is the proxy has no application: it is a
+	// gateway, also one written by hand (Knative's cluster-local-gateway).
+	return w.ManualProxy && len(w.Containers) == 1
 }
 
 // ControlPlaneNamespace tells whether a namespace holds Istio or Kubernetes

@@ -29,6 +29,8 @@ func TestModeFollowsLabels(t *testing.T) {
 		{name: "host network", ns: map[string]string{LabelInjection: "enabled"}, w: api.Workload{HostNetwork: true}, want: ModeNone},
 		{name: "pods tell the truth", ns: map[string]string{LabelInjection: "enabled"}, w: api.Workload{Pods: api.PodCounts{Observed: true, Total: 2, Uncaptured: 2}}, want: ModeNone},
 		{name: "mixed pods", w: api.Workload{Pods: api.PodCounts{Observed: true, Total: 2, Uncaptured: 1, Sidecar: 1}}, want: ModeMixed},
+		{name: "gateway without an application", ns: map[string]string{LabelInjection: "enabled"}, w: api.Workload{ManualProxy: true, Containers: []string{"istio-proxy"}}, want: ModeGateway},
+		{name: "proxy beside an application", w: api.Workload{ManualProxy: true, Containers: []string{"app", "istio-proxy"}}, want: ModeSidecar},
 		{name: "gateway", pod: map[string]string{"istio": "ingressgateway"}, want: ModeGateway},
 	}
 	for _, c := range cases {

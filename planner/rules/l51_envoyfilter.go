@@ -26,6 +26,9 @@ var l51 = Rule{
 	Check: checkL51,
 }
 
+// l51Effect is what happens to whatever a filter does.
+const l51Effect = "whatever the patch does for these workloads silently stops when their sidecar goes"
+
 func checkL51(p *Pass) {
 	st := p.Mesh()
 	for _, o := range st.EnvoyFilters() {
@@ -58,15 +61,24 @@ func checkWorkloadFilter(p *Pass, o mesh.Typed[*networking.EnvoyFilter]) {
 	if len(selector) > 0 {
 		who = Field(ref, "spec.workloadSelector", "")
 	}
-	if len(all) == 0 {
-		p.ReportWith(api.Warning, ref, fmt.Sprintf("%s selects no workload that was read", ref),
-			"it patches nothing today, or it is meant for pods that this inventory does not hold", "remove it, or add the workloads that it is meant for", who)
-		return
-	}
-	if len(sidecar) == 0 || len(members) == 0 {
+	unknown := slices.ContainsFunc(all, func(w *api.Workload) bool { return st.Mode(w) == mesh.ModeUnknown })
+	switch {
+	case len(sidecar) == 0:
 		p.ReportWith(api.Info, ref, fmt.Sprintf("%s patches gateways only", ref),
 			"gateways keep their Envoy, so it goes on working for them; it reaches no sidecar and no waypoint",
 			"nothing has to be done for the move", who)
+		return
+	case len(all) == 0:
+		p.ReportWith(api.Warning, ref, fmt.Sprintf("%s selects no workload that was read", ref),
+			"it patches nothing today, or it is meant for pods that this inventory does not hold", "remove it, or add the workloads that it is meant for", who)
+		return
+	case len(members) == 0 && unknown:
+		p.Unknown(ref, fmt.Sprintf("whether %s patches sidecars: it is not known whether the pods that it selects are in the mesh", ref),
+			l51Effect, "add the Namespace objects, or take the inventory from the cluster", who)
+		return
+	case len(members) == 0:
+		p.ReportWith(api.Info, ref, fmt.Sprintf("%s selects no sidecar", ref),
+			"it patches gateways, which keep their Envoy, or pods outside of the mesh", "nothing has to be done for the move", who)
 		return
 	}
 	ev := make([]api.Evidence, 0, len(sidecar))

@@ -99,6 +99,9 @@ func checkDefaultProxy(p *Pass, ref api.Ref, proxy map[string]any) {
 		switch f {
 		case "proxyMetadata":
 			meta, _ := proxy[f].(map[string]any)
+			if len(meta) == 0 {
+				p.Account(at(f))
+			}
 			for _, k := range slices.Sorted(maps.Keys(meta)) {
 				p.Account(Field(ref, Join("spec.defaultConfig.proxyMetadata", k), ""))
 			}

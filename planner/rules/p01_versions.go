@@ -32,6 +32,7 @@ func checkP01(p *Pass) {
 		}
 		return
 	}
+	checkKubernetes(p)
 	lines := map[string]bool{}
 	for _, cp := range cps {
 		ev := Field(cp.Ref, "spec.template.spec.containers", cp.Version)
@@ -59,5 +60,25 @@ func checkP01(p *Pass) {
 		}
 		p.ReportWith(api.Warning, api.Ref{Kind: "Cluster", Name: "cluster"}, "istiods of several minor versions run",
 			"ambient pods and waypoints are served by one of them, and what they enforce depends on which", "finish the upgrade before wave 0", ev...)
+	}
+}
+
+// checkKubernetes compares Kubernetes with the oldest version that istioctl of
+// the running Istio accepts.
+func checkKubernetes(p *Pass) {
+	for _, c := range p.Mesh().Clusters() {
+		kubernetes, known := parseVersion(c.KubernetesVersion)
+		for _, cp := range c.Istiods {
+			istio, ok := parseVersion(cp.Version)
+			oldest := version{1, 32, 0}
+			if ok && istio.less(version{1, 30, 0}) {
+				oldest = version{1, 30, 0}
+			}
+			if ok && known && kubernetes.less(oldest) {
+				p.ReportWith(api.Warning, cp.Ref, fmt.Sprintf("Kubernetes %s is older than Istio %s supports", kubernetes, istio.line()),
+					"istioctl refuses to install, and what istio-cni and native sidecars need of the kubelet may be missing",
+					fmt.Sprintf("upgrade Kubernetes to %s or later before wave 0", oldest.line()), Field(cp.Ref, "spec.template.spec.containers", cp.Version))
+			}
+		}
 	}
 }

@@ -27,7 +27,7 @@ const gatewayAPIGroup = ".gateway.networking.k8s.io"
 func checkP05(p *Pass) {
 	st := p.Mesh()
 	crds := map[string]*api.Object{}
-	any := len(st.Objects(mesh.KindCRD)) > 0
+	seen := len(st.Objects(mesh.KindCRD)) > 0
 	for _, o := range st.Objects(mesh.KindCRD) {
 		if plural, ok := strings.CutSuffix(o.Name, gatewayAPIGroup); ok {
 			crds[plural] = o
@@ -39,7 +39,7 @@ func checkP05(p *Pass) {
 	}
 	cluster := api.Ref{Kind: "Cluster", Name: "cluster"}
 	switch {
-	case len(crds) == 0 && !any:
+	case len(crds) == 0 && !seen:
 		p.Unknown(cluster, "whether the Gateway API is installed, and in which version: no CustomResourceDefinition was read",
 			"without it no waypoint can be created, and with another version istiod ignores kinds of routes",
 			"take the inventory from the cluster, or add the definitions; wave 0 lists them", member)
