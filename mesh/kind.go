@@ -1,5 +1,7 @@
 package mesh
 
+import "sync"
+
 // Kind names what a rule reads from a State. For objects it is the Kubernetes
 // kind; Gateway API kinds that share a name with an Istio kind carry a prefix.
 type Kind string
@@ -50,8 +52,7 @@ const (
 // groupKind is how an API object is told apart.
 type groupKind struct{ group, kind string }
 
-// kindTable maps API group and kind to Kind. It is a function so that no
-// package state can be changed by accident.
+// kindTable maps API group and kind to Kind.
 func kindTable() map[groupKind]Kind {
 	const sec, net, ext, gw = "security.istio.io", "networking.istio.io", "extensions.istio.io", "gateway.networking.k8s.io"
 	return map[groupKind]Kind{
@@ -108,4 +109,7 @@ func kindTable() map[groupKind]Kind {
 
 // KindOf tells which Kind an API group and kind belong to; "" when mesh does
 // not know it.
-func KindOf(group, kind string) Kind { return kindTable()[groupKind{group, kind}] }
+func KindOf(group, kind string) Kind { return kindsByGroup()[groupKind{group, kind}] }
+
+// kindsByGroup builds the table once; nobody writes to it.
+var kindsByGroup = sync.OnceValue(kindTable)
