@@ -1,0 +1,3 @@
+package render
+
+func (t *Tree) prose() error { return nil }

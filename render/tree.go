@@ -1,0 +1,160 @@
+package render
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"maps"
+	"slices"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+)
+
+// Options of a tree.
+type Options struct {
+	// GitOps is the controller to write wrappers for: "" or "none". Others are an
+	// error: this version has none.
+	GitOps string
+	// Inventory is the encoded snapshot that the plan was made from; it becomes
+	// inventory.yaml as it is. nil when there is none.
+	Inventory []byte
+}
+
+// ErrGitOps is wrapped by the error for a GitOps flavour that cannot be rendered yet.
+var ErrGitOps = errors.New("wrappers for GitOps controllers are not there yet: use --gitops none and point your controller at clusters/")
+
+// Tree is a rendered plan in memory: kustomize directories and prose.
+type Tree struct {
+	plan    *api.MigrationPlan
+	files   map[string][]byte
+	bases   []string
+	waves   []waveDirs
+	pointer string
+}
+
+// waveDirs are the directories of one wave that have a kustomization.
+type waveDirs struct {
+	dir    string
+	before string
+	steps  []stepDirs
+}
+
+// stepDirs are the overlay of a step and those of its way back; "" where the wave holds no object.
+type stepDirs struct {
+	dir  string
+	back []string
+	// adds are the components that the step brings, as paths below the root.
+	adds []string
+	// backAdds are, for each rollback step, all components that stand after it and not before
+	// the step; backDrops those that stood after the step and no longer do.
+	backAdds, backDrops [][]string
+}
+
+// Build renders a plan. Paths are slash-separated and relative; every directory
+// with a kustomization.yaml builds with kustomize alone. Errors are *PlanError, or
+// wrap ErrGitOps. Build itself runs no kustomize: call Check before Write.
+func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
+	if o.GitOps != "" && o.GitOps != "none" {
+		return nil, fmt.Errorf("--gitops %q: %w", o.GitOps, ErrGitOps)
+	}
+	line, err := read(p)
+	if err != nil {
+		return nil, err
+	}
+	b := &builder{p: p, line: line, t: &Tree{plan: p, files: map[string][]byte{}}, names: map[string]int{}, used: map[string]bool{}, stack: map[string][]string{}}
+	b.countNames()
+	b.base()
+	for i := range p.Waves {
+		if err := b.wave(i); err != nil {
+			return nil, err
+		}
+	}
+	b.clusterPointer()
+	if b.err != nil {
+		return nil, b.err
+	}
+	var plan bytes.Buffer
+	if err := api.Encode(&plan, p); err != nil {
+		return nil, err
+	}
+	b.t.files["plan.yaml"] = plan.Bytes()
+	if o.Inventory != nil {
+		b.t.files["inventory.yaml"] = slices.Clone(o.Inventory)
+	}
+	if err := b.t.prose(); err != nil {
+		return nil, err
+	}
+	return b.t, nil
+}
+
+// Paths are the files of the tree, sorted.
+func (t *Tree) Paths() []string { return slices.Sorted(maps.Keys(t.files)) }
+
+// File is the content of one file; nil when the tree has no such file.
+func (t *Tree) File(path string) []byte { return t.files[path] }
+
+// builder makes the kustomize part of a tree.
+type builder struct {
+	p    *api.MigrationPlan
+	line *timeline
+	t    *Tree
+	// names counts the objects that would have one file name in one folder.
+	names map[string]int
+	// used are the component directories taken.
+	used map[string]bool
+	// stack is, for each folder, the components applied so far.
+	stack map[string][]string
+	err   error
+}
+
+// countNames finds objects whose files would meet.
+func (b *builder) countNames() {
+	seen := map[api.Ref]bool{}
+	count := func(r api.Ref) {
+		r.Cluster = ""
+		if !seen[r] {
+			seen[r] = true
+			b.names[folderOf(r)+"/"+fileOf(r, true)]++
+		}
+	}
+	for _, o := range b.p.Base {
+		count(o.Object)
+	}
+	eachChange(b.p, func(c *api.Change) {
+		if c.Op != api.OpManual {
+			count(c.Object)
+		}
+	})
+}
+
+// file is the file of an object in its folder, without ".yaml".
+func (b *builder) file(r api.Ref) string {
+	return fileOf(r, b.names[folderOf(r)+"/"+fileOf(r, true)] < 2)
+}
+
+// put writes one object or kustomization.
+func (b *builder) put(path string, v map[string]any) {
+	doc, err := Documents([]map[string]any{v})
+	if err != nil && b.err == nil {
+		b.err = fmt.Errorf("%s: %w", path, err)
+	}
+	b.t.files[path] = doc
+}
+
+func baseDir(folder string) string { return "base/" + folder }
+
+// base writes what the tree holds before any step.
+func (b *builder) base() {
+	for _, f := range slices.Sorted(maps.Keys(b.line.base)) {
+		dir := baseDir(f)
+		var resources []string
+		for _, ref := range sortedRefs(b.line.base[f]) {
+			name := b.file(ref) + ".yaml"
+			b.put(dir+"/"+name, b.line.base[f][ref])
+			resources = append(resources, name)
+		}
+		slices.Sort(resources)
+		b.kustomization(dir, resources, nil, nil)
+		b.t.bases = append(b.t.bases, f)
+	}
+}
