@@ -58,6 +58,12 @@ func (p *Pass) Need(subject api.Ref, c api.Capability, reason string, ev ...api.
 	p.result.Needs = append(p.result.Needs, api.Need{Subject: subject, Capability: c, Rule: p.rule.ID, Reason: reason, Evidence: slices.Clone(ev)})
 }
 
+// Cite is Need for evidence whose parts are still to be dealt with one by one:
+// the ledger is not told.
+func (p *Pass) Cite(subject api.Ref, c api.Capability, reason string, ev ...api.Evidence) {
+	p.result.Needs = append(p.result.Needs, api.Need{Subject: subject, Capability: c, Rule: p.rule.ID, Reason: reason, Evidence: slices.Clone(ev)})
+}
+
 // Report adds a finding. Effect and action default to the rule's doc when the
 // message needs nothing more precise; see ReportWith.
 func (p *Pass) Report(s api.Severity, subject api.Ref, message string, ev ...api.Evidence) {
