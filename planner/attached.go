@@ -108,7 +108,7 @@ func (s *stepper) openNetwork(st *step, ns string, services []*api.Decision) {
 		ref.Name = s.free(ref)
 		c["metadata"].(map[string]any)["name"] = ref.Name
 		st.spaces[ns] = true
-		st.create(c, fmt.Sprintf("mesh traffic arrives on port 15008, which %s does not admit; the same peers are admitted there, and the probe address", np.Ref()), "P-07", "P-08")
+		st.create(c, fmt.Sprintf("beside %s: mesh traffic arrives on port 15008, so its peers are admitted there, and waypoints, and the address of kubelet probes", np.Ref()), "P-07", "P-08")
 	}
 	for _, w := range waypoints {
 		for _, np := range s.st.NetworkPolicies() {

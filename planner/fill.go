@@ -268,9 +268,9 @@ func (s *scheduler) slot(i int, groups []int) Slot {
 func (g *group) risk() string {
 	w := "no waypoint"
 	if g.needsL7 {
-		w = fmt.Sprintf("%d waypoints", max(g.waypoints, 1))
+		w = counted(max(g.waypoints, 1), "waypoint")
 	}
-	return fmt.Sprintf("%d pods, %s", g.pods, w)
+	return counted(g.pods, "pod") + ", " + w
 }
 
 // early schedules prepare and activate of a server into the wave of its first
@@ -309,4 +309,12 @@ func (s *scheduler) early(slots []Slot) {
 			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Step, b.Step))
 		})
 	}
+}
+
+// counted writes a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }

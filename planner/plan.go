@@ -58,6 +58,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 		return nil, err
 	}
 
+	unknowns = append(unknowns, unseenNamespaces(st)...)
 	ds, fs := Decide(st, res.Needs, in.Needs, policy)
 	findings = append(findings, fs...)
 	edges, fs, us := Edges(st, in.Needs)
@@ -107,6 +108,30 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 	}
 	settle(p, policy, in.Inventory)
 	return p, nil
+}
+
+// unseenNamespaces are those whose labels decide what is in the mesh and were
+// not read.
+func unseenNamespaces(st *mesh.State) []api.Unknown {
+	var out []api.Unknown
+	for i := range st.Namespaces() {
+		n := &st.Namespaces()[i]
+		open := 0
+		for _, w := range st.WorkloadsIn(n.Name) {
+			if st.Mode(w) == mesh.ModeUnknown {
+				open++
+			}
+		}
+		if open > 0 {
+			out = append(out, api.Unknown{
+				ID: "namespace-labels", Subject: n.Ref(),
+				What:   fmt.Sprintf("the Namespace object of %s was not read, and its labels decide whether %d workloads have sidecars", n.Name, open),
+				Could:  "every decision in the namespace, and its place in the order",
+				Action: "add the Namespace object to the input, or take the inventory with running pods",
+			})
+		}
+	}
+	return out
 }
 
 // bases lists what the tree holds before any step, sorted.
