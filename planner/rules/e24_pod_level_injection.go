@@ -34,8 +34,8 @@ func checkE24(p *Pass) {
 		}
 		return ""
 	}
-	perNamespace(st, func(_ *api.Namespace, w *api.Workload) bool {
-		return asks(w) != "" && st.InMesh(w) && w.PodLabels[mesh.LabelInject] != "false"
+	perNamespace(st, func(ns *api.Namespace, w *api.Workload) bool {
+		return !st.ControlPlaneNamespace(ns.Name) && asks(w) != "" && st.InMesh(w) && w.PodLabels[mesh.LabelInject] != "false"
 	}, func(ns *api.Namespace, ws []*api.Workload) {
 		ev := make([]api.Evidence, len(ws))
 		for i, w := range ws {

@@ -63,9 +63,11 @@ func checkWorkloadFilter(p *Pass, o mesh.Typed[*networking.EnvoyFilter]) {
 	}
 	unknown := slices.ContainsFunc(all, func(w *api.Workload) bool { return st.Mode(w) == mesh.ModeUnknown })
 	switch {
+	case len(o.Spec.GetConfigPatches()) == 0:
+		return // It patches nothing; fields of the API before 1.5 stay open in the ledger.
 	case len(sidecar) == 0:
-		p.ReportWith(api.Info, ref, fmt.Sprintf("%s patches gateways only", ref),
-			"gateways keep their Envoy, so it goes on working for them; it reaches no sidecar and no waypoint",
+		p.ReportWith(api.Info, ref, fmt.Sprintf("%s patches no sidecar", ref),
+			"gateways keep their Envoy, so what it does for them goes on; the context WAYPOINT has no implementation in Istio 1.31",
 			"nothing has to be done for the move", who)
 		return
 	case len(all) == 0:
@@ -161,8 +163,7 @@ func knownFilters() []known {
 		{"local_ratelimit", "local rate limiting", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there; the limit then holds for each waypoint pod and no longer for each application pod"},
 		{"localratelimit", "local rate limiting", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there; the limit then holds for each waypoint pod and no longer for each application pod"},
 		{"ratelimit", "global rate limiting", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there; patches of routes and clusters do not land for routed services"},
-		{"filters.http.lua", "a Lua script", "use a TrafficExtension with lua and targetRefs to the Service (Istio 1.31), or filters of an HTTPRoute"},
-		{"lua", "a Lua script", "use a TrafficExtension with lua and targetRefs to the Service (Istio 1.31), or filters of an HTTPRoute"},
+		{".lua", "a Lua script", "use a TrafficExtension with lua and targetRefs to the Service (Istio 1.31), or filters of an HTTPRoute"},
 		{"wasm", "a Wasm module", "use a WasmPlugin with targetRefs to the Service"},
 		{"filters.http.fault", "fault injection", "use a VirtualService with fault, served by a waypoint"},
 		{"filters.http.cors", "CORS", "use the CORS filter of an HTTPRoute, or a VirtualService with corsPolicy, served by a waypoint"},
