@@ -224,9 +224,12 @@ func (b *builder) concerns(id identity) bool {
 }
 
 // canonical is the group and kind under which an object is kept: "extensions"
-// of old held what moved to apps and networking.k8s.io.
+// of old held what moved to apps and networking.k8s.io, and Calico has two names.
 func canonical(apiVersion, kind string) groupKind {
 	group := api.GroupOf(apiVersion)
+	if group == "projectcalico.org" {
+		group = "crd.projectcalico.org" // the same objects by Calico's API server
+	}
 	if group == "extensions" {
 		switch kind {
 		case "Deployment", "DaemonSet", "ReplicaSet":

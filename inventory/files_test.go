@@ -178,3 +178,21 @@ func TestRemote(t *testing.T) {
 		}
 	}
 }
+
+// TestTypedList: the items of "kubectl get --raw" name no kind; the list does, before or after them.
+func TestTypedList(t *testing.T) {
+	for name, text := range map[string]string{
+		"JSON, kind first": `{"kind":"ServiceList","apiVersion":"v1","metadata":{},"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}]}`,
+		"JSON, kind last":  `{"items":[{"metadata":{"name":"a"}},{"metadata":{"name":"b"}}],"apiVersion":"v1","kind":"ServiceList"}`,
+		"YAML, kind first": "kind: ServiceList\napiVersion: v1\nitems:\n- metadata:\n    name: a\n- metadata:\n    name: b\n",
+		"YAML, kind last":  "apiVersion: v1\nitems:\n- metadata:\n    name: a\n- metadata:\n    name: b\nkind: ServiceList\n",
+		"two lists":        "kind: SecretList\napiVersion: v1\nitems:\n- metadata:\n    name: x\n---\nkind: ServiceList\napiVersion: v1\nitems:\n- metadata:\n    name: a\n- metadata:\n    name: b\n",
+	} {
+		t.Run(name, func(t *testing.T) {
+			inv := readString(t, "", text)
+			if len(inv.Services) != 2 || inv.Services[1].Name != "b" {
+				t.Errorf("got %+v", inv.Services)
+			}
+		})
+	}
+}

@@ -81,11 +81,13 @@ type splitter struct {
 	emit func(chunk) error
 	ctx  context.Context
 
-	doc  buffer // the document, or what is left of a list
-	item buffer // the current item of a list
-	held []chunk
-	size int // of held
-	err  error
+	doc     buffer // the document, or what is left of a list
+	item    buffer // the current item of a list
+	held    []chunk
+	size    int      // of held
+	head    identity // of the document whose items are read, once sniffed
+	sniffed bool
+	err     error
 }
 
 // buffer collects text up to maxChunk.
@@ -247,9 +249,21 @@ func separator(text []byte) (bool, []byte) {
 	return true, append([]byte("   "), rest...)
 }
 
-// endItem emits the current item, or holds it while its kind is not known.
+// endItem emits the current item, or holds it while its kind is not known: the
+// items of a typed list name none, and the kind of a list may stand after them.
 func (s *splitter) endItem() {
 	c := s.item.chunk(s.name)
+	if c.identity().kind == "" {
+		if !s.sniffed {
+			s.sniffed = true
+			s.head = sniff(s.doc.data)
+		}
+		if of, ok := strings.CutSuffix(s.head.kind, "List"); ok && of != "" {
+			c.apiVersion, c.kind = s.head.apiVersion, of
+			s.pending(c)
+			return
+		}
+	}
 	if c.broken != "" || c.identity().kind != "" || s.size+len(c.data) > maxHeld {
 		s.pending(c)
 		return
@@ -279,7 +293,7 @@ func (s *splitter) endDocument(openItem, hadItems bool) error {
 	id := c.identity()
 	listOf, isList := strings.CutSuffix(id.kind, "List")
 	held := s.held
-	s.held, s.size = nil, 0
+	s.held, s.size, s.sniffed = nil, 0, false
 	if !blank(c.data) && !(hadItems && isList) {
 		if err := s.emit(c); err != nil {
 			return err

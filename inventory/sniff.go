@@ -2,9 +2,8 @@ package inventory
 
 import (
 	"bytes"
-	"strings"
-
 	"encoding/json"
+	"strings"
 )
 
 // identity is what a document says it is, read without parsing it: enough to
@@ -36,7 +35,7 @@ func sniffJSON(data []byte) identity {
 	if err := json.Unmarshal(data, &h); err != nil {
 		return identity{apiVersion: jsonString(data, "apiVersion"), kind: jsonString(data, "kind"), name: jsonString(data, "name"), namespace: jsonString(data, "namespace")}
 	}
-	return identity{h.APIVersion, h.Kind, h.Metadata.Namespace, h.Metadata.Name, true}
+	return identity{h.APIVersion, h.Kind, h.Metadata.Namespace, h.Metadata.Name, h.APIVersion != "" && h.Kind != ""}
 }
 
 // jsonString finds the first value of a key in text that does not parse.
