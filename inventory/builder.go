@@ -15,9 +15,11 @@ type groupKind struct{ group, kind string }
 type builder struct {
 	cluster   string
 	namespace string
-	kinds     map[groupKind]bool
-	count     api.DocumentCount
-	counts    map[groupKind]int
+	// via is the kustomization that is being read; "" for plain files.
+	via    string
+	kinds  map[groupKind]bool
+	count  api.DocumentCount
+	counts map[groupKind]int
 	// partial holds the reason why a kind was not read in full.
 	partial map[groupKind]string
 

@@ -13,6 +13,15 @@ type record struct {
 	sum [sha256.Size]byte
 	uid string
 	at  string
+	via string
+}
+
+// place is where the object was read, in words.
+func (r record) place() string {
+	if r.via == "" {
+		return r.at
+	}
+	return r.at + " (built by " + r.via + ")"
 }
 
 // once tells whether the object was not read before. A second one with the same
@@ -21,7 +30,7 @@ type record struct {
 // under their name with a new uid (StatefulSets), so they are not asked.
 func (b *builder) once(d *document) (bool, error) {
 	ref := d.ref(b.cluster)
-	r := record{uid: str(d.content, "metadata", "uid"), at: d.origin.At("")}
+	r := record{uid: str(d.content, "metadata", "uid"), at: d.origin.At(""), via: b.via}
 	sum, err := contentSum(d.content)
 	if err != nil {
 		return false, err
@@ -33,13 +42,13 @@ func (b *builder) once(d *document) (bool, error) {
 		return true, nil
 	}
 	if r.uid != "" && old.uid != "" && r.uid != old.uid && d.gk.kind != "Pod" {
-		return false, &TwoClustersError{Object: ref, First: old.at, Second: r.at}
+		return false, &TwoClustersError{Object: ref, First: old.place(), Second: r.place()}
 	}
 	b.count.Duplicate++
 	if old.sum != r.sum {
 		b.unknowns = append(b.unknowns, api.Unknown{
 			ID: DuplicateObject, Subject: ref,
-			What:     fmt.Sprintf("%s stands in %s and, with other content, in %s; the first was taken", ref, old.at, r.at),
+			What:     fmt.Sprintf("%s stands in %s and, with other content, in %s; the first was taken", ref, old.place(), r.place()),
 			Could:    "the cluster may hold the other one",
 			Action:   "read only the files that are applied",
 			Evidence: []api.Evidence{{Object: ref, Source: old.at}, {Object: ref, Source: r.at}},

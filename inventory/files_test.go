@@ -159,7 +159,7 @@ func TestNamedKustomization(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		if diff := cmp.Diff([]string{"x-a app/kustomization.yaml"}, serviceNames(inv)); diff != "" {
+		if diff := cmp.Diff([]string{"x-a app/a.yaml:1"}, serviceNames(inv)); diff != "" {
 			t.Errorf("%s: -want +got\n%s", path, diff)
 		}
 	}

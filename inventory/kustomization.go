@@ -133,7 +133,8 @@ func buildKustomization(dir string) (m resmap.ResMap, err error) {
 	}()
 	o := krusty.MakeDefaultOptions()
 	o.Reorder = krusty.ReorderOptionUnspecified
-	return krusty.MakeKustomizer(o).Run(filesys.MakeFsOnDisk(), dir)
+	fs := originsOn{filesys.MakeFsOnDisk(), resolved(kustomizationFile(dir))}
+	return krusty.MakeKustomizer(o).Run(fs, dir)
 }
 
 // readKustomization feeds a built kustomization to the builder. One that does
@@ -149,6 +150,9 @@ func readKustomization(ctx context.Context, dir string, b *builder) error {
 		b.unreadable(chunk{file: file}, 1, identity{apiVersion: "kustomize.config.k8s.io/v1beta1", kind: "Kustomization"}, kustomizeMessage(err))
 		return nil
 	}
+	b.via = file
+	defer func() { b.via = "" }()
+	from := &origins{dir: dir, files: map[string][]sourceFile{}}
 	for _, r := range m.Resources() {
 		if err := ctx.Err(); err != nil {
 			return err
@@ -162,7 +166,11 @@ func readKustomization(ctx context.Context, dir string, b *builder) error {
 			b.unreadable(chunk{file: file}, 0, sniff(text), err.Error())
 			continue
 		}
-		if err := b.object(c, nil, api.Origin{File: file}, false); err != nil {
+		at, lines, ok := from.take(c)
+		if !ok {
+			at, lines = api.Origin{File: file}, nil
+		}
+		if err := b.object(c, lines, at, false); err != nil {
 			return err
 		}
 	}
