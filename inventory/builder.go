@@ -176,6 +176,10 @@ func (b *builder) object(content api.Content, lines map[string]int, at api.Origi
 		b.reject(d, "it has no name")
 		return nil
 	}
+	if why := impossibleName(d.gk, d.name, d.namespace); why != "" {
+		b.reject(d, why)
+		return nil
+	}
 	if clusterScoped(d.gk) {
 		d.namespace = ""
 	} else if d.namespace == "" {

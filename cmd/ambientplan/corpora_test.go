@@ -38,7 +38,8 @@ func fileArgs(m corpora.Mesh) []string {
 
 // TestCorpora plans every real mesh of testdata/corpora through the front door
 // and checks what must hold for any mesh: no panic, every document accounted for,
-// the same bytes on a second run, with the inputs in another order, and from the snapshot.
+// the same bytes on a second run, with the inputs in another order, and from the
+// snapshot, and a tree whose every overlay builds.
 func TestCorpora(t *testing.T) {
 	meshes, err := corpora.Meshes("../../testdata/corpora")
 	if err != nil {
@@ -58,6 +59,14 @@ func TestCorpora(t *testing.T) {
 			shuffled := fileArgs(corpora.Mesh{Paths: reversed(t, m.Paths), Namespace: m.Namespace})
 			if d := cmp.Diff(string(first), string(mustPlan(t, shuffled...))); d != "" {
 				t.Errorf("the files in another order give other bytes (-first +shuffled):\n%s", d)
+			}
+			// Writing the tree builds every overlay and checks each step against the plan.
+			out := filepath.Join(t.TempDir(), "out")
+			code, _, stderr := runForTest("", append([]string{"plan", "--fail-on", "never", "--out", out}, args...)...)
+			if code != exitDone {
+				t.Errorf("plan --out: exit code %d: %s", code, stderr)
+			} else if b, err := os.ReadFile(filepath.Join(out, "plan.yaml")); err != nil || !bytes.Equal(b, first) {
+				t.Errorf("plan.yaml of the tree is not the plan that was printed (%v)", err)
 			}
 			snapshot := filepath.Join(t.TempDir(), "inventory.yaml")
 			if code, _, stderr := runForTest("", append([]string{"inventory", "--out", snapshot}, args...)...); code != exitDone {

@@ -67,6 +67,9 @@ func report(w io.Writer, err error) int {
 	if code == exitFindings {
 		prefix = ""
 	}
+	if code == exitFailed && errors.Is(err, context.Canceled) {
+		err = errors.New("interrupted")
+	}
 	for _, line := range lines(err) {
 		fmt.Fprintln(w, prefix+printable(line))
 	}

@@ -27,7 +27,7 @@ func TestReport(t *testing.T) {
 		{"file", notFound, 3, "error: open a.yaml: file does not exist\n"},
 		{"file, wrapped", fmt.Errorf("needs: %w", notFound), 3, "error: needs: open a.yaml: file does not exist\n"},
 		{"source", &inventory.ReadError{Path: "a", Err: errors.New("a: forbidden")}, 3, "error: a: forbidden\n"},
-		{"interrupted", context.Canceled, 3, "error: context canceled\n"},
+		{"interrupted", context.Canceled, 3, "error: interrupted\n"},
 		{"our fault", internalErrorf("overlay %s", "x"), 3, "error: internal error, nothing was written: overlay x\n"},
 		{"findings are no error of the run", findingsErrorf("the plan has 1 blocker"), 1, "the plan has 1 blocker\n"},
 		{"several", errors.Join(errors.New("a:1: x"), errors.New("a:2: y")), 2, "error: a:1: x\nerror: a:2: y\n"},

@@ -3,7 +3,7 @@ package main
 import (
 	"bytes"
 	"context"
-	"fmt"
+	"slices"
 
 	"github.com/spf13/cobra"
 
@@ -80,7 +80,7 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	if err := o.check(); err != nil {
 		return err
 	}
-	in, err := o.read(ctx, s)
+	in, inv, err := o.read(ctx, s)
 	if err != nil {
 		return err
 	}
@@ -93,7 +93,7 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 		return internalErrorf("%w", err)
 	}
 	if o.out != "" {
-		if err := writeTree(s, p, in.Inventory, o.out, ""); err != nil {
+		if err := writeTree(p, inv, "", o.out); err != nil {
 			return err
 		}
 	}
@@ -107,36 +107,41 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	return o.failOn.judge(p)
 }
 
-// read reads all inputs and checks them against each other.
-func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, error) {
+// read reads all inputs and checks them against each other. It returns the
+// inventory as it is kept, call graphs included; what annotations say is read
+// from it again by whoever plans from it.
+func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, *api.Inventory, error) {
 	inv, err := o.readInventory(ctx, s)
 	if err != nil {
-		return planner.Input{}, err
+		return planner.Input{}, nil, err
 	}
 	if err := addEdges(s, inv, o.edges); err != nil {
-		return planner.Input{}, err
+		return planner.Input{}, nil, err
 	}
 	needs, err := readNeeds(s, o.needs)
 	if err != nil {
-		return planner.Input{}, err
+		return planner.Input{}, nil, err
 	}
 	if err := checkSubjects(inv, needs); err != nil {
-		return planner.Input{}, err
+		return planner.Input{}, nil, err
 	}
-	annotated, unknowns := inventory.Annotations(inv)
-	needs = append(needs, annotated...)
-	inv.Unknowns = append(inv.Unknowns, unknowns...)
 	var policy *api.MigrationPolicy
 	if o.policy != "" {
 		if policy, err = decodeFile(s, o.policy, api.DecodePolicy); err != nil {
-			return planner.Input{}, err
+			return planner.Input{}, nil, err
 		}
 	}
 	sum, err := digest(inv, needs, policy)
 	if err != nil {
-		return planner.Input{}, internalErrorf("%w", err)
+		return planner.Input{}, nil, internalErrorf("%w", err)
 	}
-	return planner.Input{Inventory: inv, Needs: needs, Policy: policy, Now: s.now, Tool: version, Digest: sum}, nil
+	annotated, unknowns := inventory.Annotations(inv)
+	planned := *inv
+	planned.Unknowns = slices.Concat(inv.Unknowns, unknowns)
+	return planner.Input{
+		Inventory: &planned, Needs: append(needs, annotated...), Policy: policy,
+		Now: s.now, Tool: version, Digest: sum,
+	}, inv, nil
 }
 
 func (o *planOptions) readInventory(ctx context.Context, s *streams) (*api.Inventory, error) {
@@ -149,8 +154,16 @@ func (o *planOptions) readInventory(ctx context.Context, s *streams) (*api.Inven
 // print renders the result in the format asked for.
 func (o *planOptions) print(b *bytes.Buffer, s *streams, p *api.MigrationPlan) error {
 	switch o.output.value {
-	case "yaml", "json":
-		return encode(b, o.output.value, p)
+	case "table":
+		_, err := b.Write(standInTable(p))
+		return err
+	case "markdown":
+		md, err := []byte(nil), errNoRenderer
+		if err != nil {
+			return err
+		}
+		_, err = b.Write(md)
+		return err
 	}
-	return fmt.Errorf("no renderer for -o %s", o.output.value)
+	return encode(b, o.output.value, p)
 }

@@ -1,0 +1,87 @@
+package main
+
+import (
+	"bytes"
+
+	"github.com/spf13/cobra"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/render"
+)
+
+type renderOptions struct {
+	out       string
+	inventory string
+	gitops    string
+}
+
+func newRenderCmd(s *streams) *cobra.Command {
+	var o renderOptions
+	cmd := &cobra.Command{
+		Use:   "render PLAN --out DIR",
+		Short: "Write the tree of kustomizations and checklists of a plan",
+		Long: `render writes what "plan --out" writes, from a plan that was made earlier: the same
+plan gives the same bytes. The plan is not computed again.`,
+		Args:    cobra.ExactArgs(1),
+		Example: s.examples("render plan.yaml --out out/", "render plan.yaml -i inventory.yaml --out out/"),
+		RunE: func(_ *cobra.Command, args []string) error {
+			if err := o.check(args[0]); err != nil {
+				return err
+			}
+			p, err := decodeFile(s, args[0], api.Decode[api.MigrationPlan])
+			if err != nil {
+				return err
+			}
+			var inv *api.Inventory
+			if o.inventory != "" {
+				if inv, err = decodeFile(s, o.inventory, api.Decode[api.Inventory]); err != nil {
+					return err
+				}
+			}
+			if err := writeTree(p, inv, o.gitops, o.out); err != nil {
+				return err
+			}
+			s.notef("wrote %s", o.out)
+			return nil
+		},
+	}
+	f := cmd.Flags()
+	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
+	f.StringVarP(&o.inventory, "inventory", "i", "", "snapshot that the plan was made from, to be put into the tree")
+	f.StringVar(&o.gitops, "gitops", "", "wrappers for a GitOps controller; this version writes none (default: what the plan says)")
+	complete(cmd, "gitops", "none")
+	return cmd
+}
+
+func (o *renderOptions) check(plan string) error {
+	if o.out == "" {
+		return usageErrorf("say where to write with --out DIR")
+	}
+	if o.gitops != "" {
+		if err := oneOf("gitops", o.gitops, "none"); err != nil {
+			return err
+		}
+	}
+	return oneStdin(plan, o.inventory)
+}
+
+// writeTree builds the tree, checks that every overlay builds and differs from
+// the one before by what the plan says, and only then writes it. inv may be nil.
+func writeTree(p *api.MigrationPlan, inv *api.Inventory, gitops, dir string) error {
+	o := render.Options{GitOps: gitops}
+	if inv != nil {
+		var b bytes.Buffer
+		if err := api.Encode(&b, inv); err != nil {
+			return internalErrorf("%w", err)
+		}
+		o.Inventory = b.Bytes()
+	}
+	tree, err := render.Build(p, o)
+	if err != nil {
+		return err
+	}
+	if err := tree.Check(); err != nil {
+		return internalErrorf("the tree does not hold what the plan says: %w", err)
+	}
+	return tree.Write(dir)
+}
