@@ -258,7 +258,8 @@ const (
 
 // Edge is a call from a client to a service.
 type Edge struct {
-	// From is a workload; Kind "ServiceAccount" or "Namespace" when only that is known.
+	// From is a workload; Kind "ServiceAccount" or "Namespace" when only that is
+	// known; "Gateway" when the pods of a gateway are not in the inventory.
 	From Ref `json:"from"`
 	// To is a Service or a ServiceEntry.
 	To         Ref        `json:"to"`
