@@ -59,6 +59,7 @@ func (b *builder) addPod(d *document) {
 		w.ManualProxy = false
 		delete(w.PodAnnotations, "sidecar.istio.io/status")
 		delete(w.PodAnnotations, "ambient.istio.io/redirection")
+		delete(w.PodAnnotations, "istio.io/rev")
 		if len(w.PodAnnotations) == 0 {
 			w.PodAnnotations = nil
 		}

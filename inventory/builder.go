@@ -149,8 +149,8 @@ func (b *builder) object(content api.Content, lines map[string]int, at api.Origi
 		return nil
 	}
 	b.count.Read++
-	if kind == "" && version == "" {
-		b.count.Irrelevant++ // values, dashboards, other tools' files: no object of Kubernetes
+	if (kind == "" || version == "") && (kind == version || content["metadata"] == nil) {
+		b.count.Irrelevant++ // values, charts, dashboards, other tools' files: no object of Kubernetes
 		return nil
 	}
 	d := &document{apiVersion: version, content: content, origin: at, lines: lines}

@@ -25,3 +25,20 @@ func impossibleName(gk groupKind, name, namespace string) string {
 	}
 	return ""
 }
+
+// isName tells whether a word that a document claims to be its kind or name may
+// be repeated: it is wider than the rule for names, and narrow enough to be safe
+// as a part of a path, of Markdown and of a shell command. "" is fine.
+func isName(s string) bool {
+	if len(s) > 253 || strings.Contains(s, "..") || strings.HasPrefix(s, ".") || strings.HasPrefix(s, "-") {
+		return false
+	}
+	for _, r := range s {
+		switch {
+		case r >= 'a' && r <= 'z', r >= 'A' && r <= 'Z', r >= '0' && r <= '9', r == '-', r == '.', r == '_':
+		default:
+			return false
+		}
+	}
+	return true
+}

@@ -87,13 +87,12 @@ type ownerRef struct{ apiVersion, kind, name string }
 // controllerOf is the owner reference with controller: true, else the only one.
 func controllerOf(meta map[string]any) (ownerRef, bool) {
 	refs := objects(meta, "ownerReferences")
+	one := len(refs) == 1
 	for _, r := range refs {
-		if truth(r, "controller") {
-			return ownerRef{str(r, "apiVersion"), str(r, "kind"), str(r, "name")}, str(r, "name") != ""
+		o := ownerRef{str(r, "apiVersion"), str(r, "kind"), str(r, "name")}
+		if (one || truth(r, "controller")) && o.name != "" && isName(o.name) && o.kind != "" && isName(o.kind) {
+			return o, true
 		}
-	}
-	if len(refs) == 1 {
-		return ownerRef{str(refs[0], "apiVersion"), str(refs[0], "kind"), str(refs[0], "name")}, str(refs[0], "name") != ""
 	}
 	return ownerRef{}, false
 }

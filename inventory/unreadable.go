@@ -33,6 +33,7 @@ func (b *builder) cannotRead(id identity, file string, line int, why string) {
 	if line > 0 {
 		at += ":" + strconv.Itoa(line)
 	}
+	id = id.safe()
 	gk := canonical(id.apiVersion, id.kind)
 	ref := api.Ref{Cluster: b.cluster, Group: gk.group, Kind: gk.kind, Namespace: id.namespace, Name: id.name}
 	what := "a document"
@@ -64,6 +65,7 @@ func (b *builder) cannotRead(id identity, file string, line int, why string) {
 // unrecognised reports kinds of groups that do concern a mesh and that this
 // version does not read: silence would be a loss.
 func (b *builder) unrecognised(id identity, file string, line int) {
+	id = id.safe()
 	group := api.GroupOf(id.apiVersion)
 	switch {
 	case b.kinds[groupKind{group, id.kind}]:
@@ -85,4 +87,22 @@ func (b *builder) unrecognised(id identity, file string, line int) {
 		Action:   "check by hand what it does in ambient mode; consent to it by id in the MigrationPolicy when it does not matter",
 		Evidence: []api.Evidence{{Object: ref, Source: at}},
 	})
+}
+
+// safe drops what is no name, so that nothing a document claims to be called
+// ends in a path or a page.
+func (id identity) safe() identity {
+	if !isName(id.name) {
+		id.name = ""
+	}
+	if !isName(id.namespace) {
+		id.namespace = ""
+	}
+	if !isName(id.kind) {
+		id.kind = ""
+	}
+	if !isName(strings.Replace(id.apiVersion, "/", ".", 1)) {
+		id.apiVersion = ""
+	}
+	return id
 }
