@@ -43,10 +43,14 @@ the rest is still read.`,
 			if err := o.check(); err != nil {
 				return err
 			}
+			doing := s.progress()
+			defer doing.end()
+			doing.stage("reading")
 			inv, err := o.source.read(cmd.Context(), s)
 			if err != nil {
 				return err
 			}
+			doing.end()
 			if err := addEdges(s, inv, o.edges); err != nil {
 				return err
 			}

@@ -25,7 +25,7 @@ func runProcess() int {
 	defer stop()
 	return run(ctx, os.Args, &streams{
 		in: os.Stdin, out: os.Stdout, errOut: os.Stderr,
-		env: os.LookupEnv, now: time.Now(), terminal: isTerminal(os.Stdout),
+		env: os.LookupEnv, now: time.Now(), terminal: isTerminal(os.Stdout), errTerminal: isTerminal(os.Stderr),
 	})
 }
 

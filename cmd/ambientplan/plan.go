@@ -80,10 +80,14 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	if err := o.check(); err != nil {
 		return err
 	}
+	doing := s.progress()
+	defer doing.end()
+	doing.stage("reading")
 	in, inv, err := o.read(ctx, s)
 	if err != nil {
 		return err
 	}
+	doing.stage("planning")
 	p, err := planner.Plan(ctx, in)
 	if err != nil {
 		return err
@@ -93,10 +97,12 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 		return internalErrorf("%w", err)
 	}
 	if o.out != "" {
+		doing.stage("building and checking the tree")
 		if err := writeTree(p, inv, "", o.out); err != nil {
 			return err
 		}
 	}
+	doing.end()
 	if _, err := s.out.Write(b.Bytes()); err != nil {
 		return err
 	}

@@ -20,8 +20,8 @@ type streams struct {
 	env func(string) (string, bool)
 	// now is today; only a calendar in a MigrationPolicy makes it matter.
 	now time.Time
-	// terminal is true when out is one.
-	terminal bool
+	// terminal and errTerminal are true when out and errOut are one.
+	terminal, errTerminal bool
 	// name is how the user calls the program: "ambientplan" or "kubectl ambientplan".
 	name string
 }
