@@ -8,6 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"maps"
+	"slices"
 	"strconv"
 	"strings"
 
@@ -283,7 +285,8 @@ func shown(v any) string {
 }
 
 // Encode writes a document as YAML, keys in alphabetical order. Every string
-// survives: the emitter escapes what a YAML parser would refuse or change.
+// survives: those that the emitter would write so that no reader takes them back
+// are put in quotes.
 func Encode(w io.Writer, v any) error {
 	b, err := json.Marshal(v)
 	if err != nil {
@@ -296,8 +299,69 @@ func Encode(w io.Writer, v any) error {
 	e := yaml.NewEncoder(w)
 	e.SetIndent(2)
 	e.CompactSeqIndent()
+	if hasHostile(tree) {
+		tree = nodeOf(tree)
+	}
 	if err := e.Encode(tree); err != nil {
 		return err
 	}
 	return e.Close()
+}
+
+// hostile tells whether the encoder would write a string as a block that no YAML
+// reader takes back: one with tabs, carriage returns or Unicode line breaks, or
+// one that begins with white space; or plain where a reader takes it for a merge
+// key. Annotations may hold any of these.
+func hostile(s string) bool {
+	return s == "<<" || strings.ContainsAny(s, "\t\r\u0085\u2028\u2029\ufeff") || strings.HasPrefix(s, " ") || strings.HasPrefix(s, "\n")
+}
+
+func hasHostile(v any) bool {
+	switch v := v.(type) {
+	case map[string]any:
+		for k, c := range v {
+			if hostile(k) || hasHostile(c) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, hasHostile)
+	case string:
+		return hostile(v)
+	}
+	return false
+}
+
+// nodeOf turns a JSON value into a YAML node in which hostile strings are in
+// double quotes. Keys are sorted.
+func nodeOf(v any) *yaml.Node {
+	n := &yaml.Node{Kind: yaml.ScalarNode}
+	switch v := v.(type) {
+	case map[string]any:
+		n.Kind, n.Tag = yaml.MappingNode, "!!map"
+		for _, k := range slices.Sorted(maps.Keys(v)) {
+			n.Content = append(n.Content, nodeOf(k), nodeOf(v[k]))
+		}
+	case []any:
+		n.Kind, n.Tag = yaml.SequenceNode, "!!seq"
+		for _, c := range v {
+			n.Content = append(n.Content, nodeOf(c))
+		}
+	case string:
+		n.SetString(v)
+		// The encoder knows which plain words mean something else in YAML, but not
+		// when it is given a node.
+		if b, err := yaml.Marshal(v); err != nil || hostile(v) || b[0] == '"' || b[0] == '\'' {
+			n.Style = yaml.DoubleQuotedStyle
+		}
+	case nil:
+		n.Tag, n.Value = "!!null", "null"
+	case bool:
+		n.Tag, n.Value = "!!bool", strconv.FormatBool(v)
+	case int64:
+		n.Tag, n.Value = "!!int", strconv.FormatInt(v, 10)
+	case float64:
+		n.Tag, n.Value = "!!float", strconv.FormatFloat(v, 'g', -1, 64)
+	}
+	return n
 }
