@@ -8,6 +8,7 @@ import (
 	"slices"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
 )
 
 // probeAddress is the link-local address from which kubelet probes reach
@@ -26,55 +27,36 @@ func WaypointLabels(name string) map[string]string {
 	return map[string]string{labelGatewayName: name, labelGatewayClass: "istio-waypoint", "istio.io/dataplane-mode": "none"}
 }
 
-// Isolates tells in which directions a NetworkPolicy isolates the pods it selects.
-func Isolates(s *netv1.NetworkPolicySpec) (ingress, egress bool) {
-	if len(s.PolicyTypes) == 0 {
-		return true, len(s.Egress) > 0
-	}
-	return slices.Contains(s.PolicyTypes, netv1.PolicyTypeIngress), slices.Contains(s.PolicyTypes, netv1.PolicyTypeEgress)
-}
-
 // Opening is the NetworkPolicy that lets mesh traffic through beside an existing
-// one: the same pods, the same peers, port 15008 (facts P-07), the probe address
-// (P-08), and the waypoints. It isolates no pod in a direction in which the
-// existing policy does not, so it can only open. The second result is false when
-// nothing needs opening.
+// one: the same pods, the same peers on port 15008 (facts P-07), the probe
+// address (P-08), and the waypoints. It isolates no pod in a direction in which
+// the existing policy does not, so it can only open. The second result is false
+// when nothing needs opening.
 func Opening(namespace, name string, s *netv1.NetworkPolicySpec, waypoints []api.WaypointRef) (api.Content, bool, error) {
-	in, out := Isolates(s)
-	spec := netv1.NetworkPolicySpec{PodSelector: s.PodSelector}
-	if in {
-		for _, r := range s.Ingress {
-			if !covers(r.Ports) && hasTCP(r.Ports) {
-				spec.Ingress = append(spec.Ingress, netv1.NetworkPolicyIngressRule{From: r.From, Ports: hbonePort()})
-			}
+	in, out := mesh.PolicyDirections(s)
+	spec := mesh.HBONEOpening(s)
+	if in && !slices.ContainsFunc(s.Ingress, func(r netv1.NetworkPolicyIngressRule) bool { return len(r.From) == 0 && len(r.Ports) == 0 }) {
+		for _, w := range waypoints {
+			spec.Ingress = append(spec.Ingress, netv1.NetworkPolicyIngressRule{From: []netv1.NetworkPolicyPeer{waypointPeer(w, namespace)}, Ports: hbonePort()})
 		}
-		open := slices.ContainsFunc(s.Ingress, func(r netv1.NetworkPolicyIngressRule) bool { return len(r.From) == 0 && len(r.Ports) == 0 })
-		if !open {
-			for _, w := range waypoints {
-				spec.Ingress = append(spec.Ingress, netv1.NetworkPolicyIngressRule{From: []netv1.NetworkPolicyPeer{waypointPeer(w, namespace)}, Ports: hbonePort()})
-			}
-			spec.Ingress = append(spec.Ingress, netv1.NetworkPolicyIngressRule{From: []netv1.NetworkPolicyPeer{{IPBlock: &netv1.IPBlock{CIDR: probeAddress}}}})
-			spec.PolicyTypes = append(spec.PolicyTypes, netv1.PolicyTypeIngress)
-		}
+		spec.Ingress = append(spec.Ingress, netv1.NetworkPolicyIngressRule{From: []netv1.NetworkPolicyPeer{{IPBlock: &netv1.IPBlock{CIDR: probeAddress}}}})
 	}
-	if out {
-		for _, r := range s.Egress {
-			if !covers(r.Ports) && hasTCP(r.Ports) {
-				spec.Egress = append(spec.Egress, netv1.NetworkPolicyEgressRule{To: r.To, Ports: hbonePort()})
-			}
-		}
-		open := slices.ContainsFunc(s.Egress, func(r netv1.NetworkPolicyEgressRule) bool { return len(r.To) == 0 && covers(r.Ports) })
-		if !open {
-			// Waypoints stand in for the services that the policy admits, wherever they run.
-			spec.Egress = append(spec.Egress, netv1.NetworkPolicyEgressRule{To: []netv1.NetworkPolicyPeer{{
-				NamespaceSelector: &metav1.LabelSelector{},
-				PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{labelGatewayClass: "istio-waypoint"}},
-			}}, Ports: hbonePort()})
-			spec.PolicyTypes = append(spec.PolicyTypes, netv1.PolicyTypeEgress)
-		}
+	if out && !slices.ContainsFunc(s.Egress, func(r netv1.NetworkPolicyEgressRule) bool { return len(r.To) == 0 && len(r.Ports) == 0 }) {
+		// Waypoints stand in for the services that the policy admits, wherever they run.
+		spec.Egress = append(spec.Egress, netv1.NetworkPolicyEgressRule{To: []netv1.NetworkPolicyPeer{{
+			NamespaceSelector: &metav1.LabelSelector{},
+			PodSelector:       &metav1.LabelSelector{MatchLabels: map[string]string{labelGatewayClass: "istio-waypoint"}},
+		}}, Ports: hbonePort()})
 	}
 	if len(spec.Ingress) == 0 && len(spec.Egress) == 0 {
 		return nil, false, nil
+	}
+	spec.PolicyTypes = nil
+	if len(spec.Ingress) > 0 {
+		spec.PolicyTypes = append(spec.PolicyTypes, netv1.PolicyTypeIngress)
+	}
+	if len(spec.Egress) > 0 {
+		spec.PolicyTypes = append(spec.PolicyTypes, netv1.PolicyTypeEgress)
 	}
 	c, err := networkPolicy(namespace, name, spec)
 	return c, err == nil, err
@@ -136,36 +118,4 @@ func waypointPeer(w api.WaypointRef, namespace string) netv1.NetworkPolicyPeer {
 func hbonePort() []netv1.NetworkPolicyPort {
 	tcp, p := corev1.ProtocolTCP, intstr.FromInt32(portHBONE)
 	return []netv1.NetworkPolicyPort{{Protocol: &tcp, Port: &p}}
-}
-
-// covers tells whether a list of ports admits TCP 15008; an empty list admits all.
-func covers(ports []netv1.NetworkPolicyPort) bool {
-	if len(ports) == 0 {
-		return true
-	}
-	for _, p := range ports {
-		if p.Protocol != nil && *p.Protocol != corev1.ProtocolTCP {
-			continue
-		}
-		if p.Port == nil {
-			return true
-		}
-		if p.Port.Type != intstr.Int {
-			continue
-		}
-		last := p.Port.IntVal
-		if p.EndPort != nil {
-			last = *p.EndPort
-		}
-		if p.Port.IntVal <= portHBONE && portHBONE <= last {
-			return true
-		}
-	}
-	return false
-}
-
-func hasTCP(ports []netv1.NetworkPolicyPort) bool {
-	return len(ports) == 0 || slices.ContainsFunc(ports, func(p netv1.NetworkPolicyPort) bool {
-		return p.Protocol == nil || *p.Protocol == corev1.ProtocolTCP
-	})
 }
