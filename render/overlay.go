@@ -86,13 +86,13 @@ func (b *builder) rollbacks(w *api.Wave, line *waveLine, dirs *waveDirs, stacks 
 	n := 0
 	for j := len(w.Steps) - 1; j >= 0; j-- {
 		s, sd := &w.Steps[j], &dirs.steps[j]
-		start := stacks[s.Name]
-		b.stack = maps.Clone(start)
+		b.stack = maps.Clone(stacks[s.Name])
 		prev := line.steps[j].after
 		for k := range s.Rollback {
 			r := &s.Rollback[k]
 			n++
 			dir := fmt.Sprintf("%s/%s/%02d-%s", dirs.dir, rollbackDir, n, dirName(r.Name))
+			last := maps.Clone(b.stack)
 			if r.To != "" {
 				b.stack = maps.Clone(stacks[r.To])
 			} else {
@@ -100,7 +100,7 @@ func (b *builder) rollbacks(w *api.Wave, line *waveLine, dirs *waveDirs, stacks 
 			}
 			prev = line.steps[j].back[k]
 			b.overlay(dir, line.folders, b.stack)
-			adds, drops := stackDifference(line.folders, start, b.stack)
+			adds, drops := stackDifference(line.folders, last, b.stack)
 			sd.back = append(sd.back, dir)
 			sd.backAdds = append(sd.backAdds, adds)
 			sd.backDrops = append(sd.backDrops, drops)

@@ -45,8 +45,7 @@ type stepDirs struct {
 	back []string
 	// adds are the components that the step brings, as paths below the root.
 	adds []string
-	// backAdds are, for each rollback step, all components that stand after it and not before
-	// the step; backDrops those that stood after the step and no longer do.
+	// backAdds and backDrops are the components that each rollback step adds and takes away.
 	backAdds, backDrops [][]string
 }
 
@@ -57,6 +56,26 @@ func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
 	if o.GitOps != "" && o.GitOps != "none" {
 		return nil, fmt.Errorf("--gitops %q: %w", o.GitOps, ErrGitOps)
 	}
+	t, err := assemble(p)
+	if err != nil {
+		return nil, err
+	}
+	var plan bytes.Buffer
+	if err := api.Encode(&plan, p); err != nil {
+		return nil, err
+	}
+	t.files["plan.yaml"] = plan.Bytes()
+	if o.Inventory != nil {
+		t.files["inventory.yaml"] = slices.Clone(o.Inventory)
+	}
+	if err := t.prose(); err != nil {
+		return nil, err
+	}
+	return t, nil
+}
+
+// assemble makes the kustomize part of a tree.
+func assemble(p *api.MigrationPlan) (*Tree, error) {
 	line, err := read(p)
 	if err != nil {
 		return nil, err
@@ -70,21 +89,7 @@ func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
 		}
 	}
 	b.clusterPointer()
-	if b.err != nil {
-		return nil, b.err
-	}
-	var plan bytes.Buffer
-	if err := api.Encode(&plan, p); err != nil {
-		return nil, err
-	}
-	b.t.files["plan.yaml"] = plan.Bytes()
-	if o.Inventory != nil {
-		b.t.files["inventory.yaml"] = slices.Clone(o.Inventory)
-	}
-	if err := b.t.prose(); err != nil {
-		return nil, err
-	}
-	return b.t, nil
+	return b.t, b.err
 }
 
 // Paths are the files of the tree, sorted.
