@@ -10,6 +10,7 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
+	"github.com/ambientplan/ambientplan/render"
 )
 
 type planOptions struct {
@@ -51,7 +52,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	f.StringVar(&o.policy, "policy", "", "MigrationPolicy of the platform team")
 	f.StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
-	o.output.add(cmd, "table", "yaml", "json", "markdown")
+	o.output.add(cmd, "table", "yaml", "json")
 	o.color.add(cmd)
 	o.failOn.add(cmd)
 	return cmd
@@ -161,14 +162,7 @@ func (o *planOptions) readInventory(ctx context.Context, s *streams) (*api.Inven
 func (o *planOptions) print(b *bytes.Buffer, s *streams, p *api.MigrationPlan) error {
 	switch o.output.value {
 	case "table":
-		_, err := b.Write(standInTable(p))
-		return err
-	case "markdown":
-		md, err := []byte(nil), errNoRenderer
-		if err != nil {
-			return err
-		}
-		_, err = b.Write(md)
+		_, err := b.Write(render.Table(p, tableWidth, o.color.on(s)))
 		return err
 	}
 	return encode(b, o.output.value, p)
