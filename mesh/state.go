@@ -78,6 +78,7 @@ type nsName struct{ namespace, name string }
 // returned as unknowns and are in no typed list; they stay in Objects, so that
 // the ledger still reports their fields.
 func New(inv *api.Inventory) (*State, []api.Unknown) {
+	inv = sorted(inv)
 	ix := &index{
 		inv:         inv,
 		namespaces:  map[string]*api.Namespace{},
