@@ -54,8 +54,8 @@ func (b *builder) component(folder, name string, wave int, before, after state) 
 		f := b.file(ref)
 		renewed := was && is && old["apiVersion"] != now["apiVersion"]
 		if was && (!is || renewed) {
-			files[f+"_delete.yaml"] = deletion(old)
-			patches = append(patches, f+"_delete.yaml")
+			files[f+"_removal.yaml"] = deletion(old)
+			patches = append(patches, f+"_removal.yaml")
 		}
 		if is && (!was || renewed) {
 			files[f+".yaml"] = now

@@ -116,11 +116,11 @@ func (t *timeline) step(w *api.Wave, j int, line *waveLine, now folders) (stepLi
 
 // stepIndex finds a step by name: -1 for "base", -2 for none.
 func stepIndex(w *api.Wave, name string) int {
-	if i := slices.IndexFunc(w.Steps, func(s api.Step) bool { return s.Name == name }); i >= 0 {
-		return i
-	}
 	if name == "base" {
 		return -1
+	}
+	if i := slices.IndexFunc(w.Steps, func(s api.Step) bool { return s.Name == name }); i >= 0 {
+		return i
 	}
 	return -2
 }

@@ -9,8 +9,9 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
 
-// clusterScoped is the folder of objects without a namespace. No namespace is
-// encoded to a name that begins with an underscore.
+// clusterScoped is the folder of objects without a namespace. Every name of ours
+// with an underscore goes on with a letter that is not a hexadecimal digit, so no
+// encoded name is like it.
 const clusterScoped = "_cluster"
 
 // maxName is how long an encoded name may be before its end is replaced by a
@@ -18,8 +19,8 @@ const clusterScoped = "_cluster"
 const maxName = 180
 
 // dirName is name as one element of a path, safe on every file system: lower case
-// letters, digits and inner "-" stay, every other byte becomes %XX. Kubernetes
-// namespaces (DNS-1123 labels) are unchanged. Different names give different
+// letters, digits and inner "-" stay, every other byte becomes _XX (kustomize's file
+// system in memory refuses "%"). Kubernetes namespaces (DNS-1123 labels) are unchanged. Different names give different
 // elements, also where a file system folds case: a name that is too long ends in
 // a SHA-256 of the whole.
 func dirName(name string) string { return encodeName(name, false) }
@@ -29,7 +30,7 @@ func fileName(name string) string { return encodeName(name, true) }
 
 func encodeName(name string, dots bool) string {
 	if name == "" {
-		return "%"
+		return "_"
 	}
 	var b strings.Builder
 	for i := range len(name) {
@@ -41,7 +42,7 @@ func encodeName(name string, dots bool) string {
 		case c == '.' && dots && inner && name[i-1] != '.':
 			b.WriteByte(c)
 		default:
-			fmt.Fprintf(&b, "%%%02X", c)
+			fmt.Fprintf(&b, "_%02X", c)
 		}
 	}
 	s := b.String()
@@ -49,7 +50,7 @@ func encodeName(name string, dots bool) string {
 		return s
 	}
 	sum := sha256.Sum256([]byte(name))
-	return s[:64] + "%~" + hex.EncodeToString(sum[:])
+	return s[:64] + "_z" + hex.EncodeToString(sum[:])
 }
 
 // folderOf is the folder of an object below base/ and components/: its namespace,
@@ -68,10 +69,10 @@ func folderOf(r api.Ref) string {
 // same name, and kinds that differ by case would meet; unique tells whether no
 // other object of the plan has the same file.
 func fileOf(r api.Ref, unique bool) string {
-	f := fileName(strings.ToLower(r.Kind)) + "_" + fileName(r.Name)
+	f := dirName(strings.ToLower(r.Kind)) + "." + fileName(r.Name)
 	if !unique {
 		sum := sha256.Sum256([]byte(r.Group + "\x00" + r.Kind + "\x00" + r.Namespace + "\x00" + r.Name))
-		f += "_" + hex.EncodeToString(sum[:4])
+		f += "_h" + hex.EncodeToString(sum[:4])
 	}
 	return f
 }

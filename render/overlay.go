@@ -8,9 +8,9 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
 
-// Names of directories that no step can have: dirName emits no underscore.
+// beforeDir is a name that no step can have: see clusterScoped.
 const (
-	beforeDir   = "_before"
+	beforeDir   = "_start"
 	rollbackDir = "rollback"
 )
 
@@ -21,7 +21,7 @@ func waveDir(w *api.Wave) string { return fmt.Sprintf("waves/%02d-%s", w.Number,
 func stepDir(name string) string {
 	d := dirName(name)
 	if d == rollbackDir {
-		return "%72ollback"
+		return "_72ollback"
 	}
 	return d
 }
@@ -37,11 +37,12 @@ func (b *builder) wave(i int) error {
 			return planErrorf(fmt.Sprintf("wave %d", w.Number), "there are two waves of this number and name")
 		}
 	}
-	stacks := map[string]map[string][]string{}
+	// By index of the step; -1 is the state before the wave.
+	stacks := map[int]map[string][]string{}
 	if len(line.folders) > 0 {
 		dirs.before = dirs.dir + "/" + beforeDir
 		b.overlay(dirs.before, line.folders, b.stack)
-		stacks["base"] = maps.Clone(b.stack)
+		stacks[-1] = maps.Clone(b.stack)
 	}
 	prev := line.before
 	for j := range w.Steps {
@@ -54,7 +55,7 @@ func (b *builder) wave(i int) error {
 			sd.dir = dirs.dir + "/" + stepDir(s.Name)
 			sd.adds = b.push(line.folders, stepDir(s.Name), w.Number, prev, line.steps[j].after)
 			b.overlay(sd.dir, line.folders, b.stack)
-			stacks[s.Name] = maps.Clone(b.stack)
+			stacks[j] = maps.Clone(b.stack)
 			prev = line.steps[j].after
 		}
 		dirs.steps = append(dirs.steps, sd)
@@ -81,12 +82,12 @@ func (b *builder) push(names []string, name string, wave int, from, to folders) 
 // rollbacks writes the overlays of the way back, numbered from the end of the wave
 // to its start. A step back that ends in an earlier state has the very list of
 // that state; one in between has components of its own.
-func (b *builder) rollbacks(w *api.Wave, line *waveLine, dirs *waveDirs, stacks map[string]map[string][]string) {
+func (b *builder) rollbacks(w *api.Wave, line *waveLine, dirs *waveDirs, stacks map[int]map[string][]string) {
 	forward := b.stack
 	n := 0
 	for j := len(w.Steps) - 1; j >= 0; j-- {
 		s, sd := &w.Steps[j], &dirs.steps[j]
-		b.stack = maps.Clone(stacks[s.Name])
+		b.stack = maps.Clone(stacks[j])
 		prev := line.steps[j].after
 		for k := range s.Rollback {
 			r := &s.Rollback[k]
@@ -94,7 +95,7 @@ func (b *builder) rollbacks(w *api.Wave, line *waveLine, dirs *waveDirs, stacks 
 			dir := fmt.Sprintf("%s/%s/%02d-%s", dirs.dir, rollbackDir, n, dirName(r.Name))
 			last := maps.Clone(b.stack)
 			if r.To != "" {
-				b.stack = maps.Clone(stacks[r.To])
+				b.stack = maps.Clone(stacks[stepIndex(w, r.To)])
 			} else {
 				b.push(line.folders, "_rollback/"+dirName(r.Name), w.Number, prev, line.steps[j].back[k])
 			}
