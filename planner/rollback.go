@@ -36,7 +36,11 @@ func (s *step) rollback(prev string) []api.RollbackStep {
 		api.Check{When: "after", What: "the namespace carries its injection label again", Command: "kubectl get namespace --show-labels", Expect: "the label as it was before the migration"})
 	add("-restart", "let the workloads restart with sidecars; dataplane-mode and use-waypoint still stand, so running ambient pods stay reachable", pods,
 		api.Check{When: "after", What: "every restarted pod has a sidecar again", Command: "kubectl get pods -A -o custom-columns=NS:.metadata.namespace,POD:.metadata.name,SIDECAR:.metadata.annotations.sidecar\\.istio\\.io/status", Expect: "no <none> for the workloads of this step"})
-	add("", "undo "+s.name, rest)
+	var checks []api.Check
+	if s.name == stepActivate {
+		checks = append(checks, api.Check{When: "after", What: "ztunnel sends nobody to these waypoints any more; only then undo prepare, whose policies admit the waypoint", Command: "istioctl ztunnel-config service", Expect: "no waypoint for the services of this step"})
+	}
+	add("", "undo "+s.name, rest, checks...)
 	if len(out) > 0 {
 		out[len(out)-1].To = prev
 	}
