@@ -39,8 +39,8 @@ func TestCheckCatchesTrees(t *testing.T) {
 			}, "Gateway b/waypoint is missing"},
 		{"a field too many", "components/a/cutover/deployment.front_patch.yaml",
 			func(s string) string { return s + "  replicas: 1\n" }, "Deployment a/front is not what the plan says"},
-		{"an object too many", "base/b/kustomization.yaml",
-			func(s string) string { return s + "- ../../components/b/prepare/gateway.waypoint.yaml\n" }, ""},
+		{"an object too many", "base/b/virtualservice.back.yaml",
+			func(s string) string { return s + "---\n" + strings.Replace(s, "name: back", "name: other", 1) }, "VirtualService b/other is built, but the plan does not have it here"},
 		{"a fragment may be pruned", "base/a/namespace.a.yaml",
 			func(s string) string { return strings.Replace(s, "Prune=false", "Prune=true", 1) }, "Namespace a is not what the plan says"},
 		{"a rollback points elsewhere", "waves/01-a/rollback/02-cutover-restart/kustomization.yaml",
@@ -155,21 +155,37 @@ func TestNotProvedIsSaid(t *testing.T) {
 	}
 }
 
-// jsonMap draws an object of JSON with nested maps and lists, explicit zeros and empty values.
+// jsonMap draws an object as APIs have them: a field has one type. Maps and lists
+// nest and may be empty; zeros are explicit.
 func jsonMap(depth int) *rapid.Generator[map[string]any] {
-	leaf := rapid.OneOf(rapid.Just[any]("a"), rapid.Just[any]("b"), rapid.Just[any](int64(1)), rapid.Just[any](false), rapid.Just[any](""), rapid.Just[any]([]any{}), rapid.Just[any](map[string]any{}))
-	value := leaf
-	if depth > 0 {
-		list := rapid.Map(rapid.SliceOfN(jsonMap(depth-1), 0, 3), func(l []map[string]any) any {
-			out := []any{}
-			for _, m := range l {
-				out = append(out, m)
+	return rapid.Custom(func(t *rapid.T) map[string]any {
+		m := map[string]any{}
+		scalar := rapid.OneOf(rapid.Just[any]("a"), rapid.Just[any]("b: c"), rapid.Just[any](int64(0)), rapid.Just[any](false), rapid.Just[any](""), rapid.Just[any]("yes"))
+		for _, k := range []string{"name", "yes"} {
+			if rapid.Bool().Draw(t, k) {
+				m[k] = scalar.Draw(t, k)
 			}
-			return out
-		})
-		value = rapid.OneOf(leaf, rapid.Map(jsonMap(depth-1), func(m map[string]any) any { return m }), list)
-	}
-	return rapid.MapOfN(rapid.SampledFrom([]string{"name", "rules", "hosts", "x", "yes"}), value, 0, 4)
+		}
+		if rapid.Bool().Draw(t, "hosts") {
+			m["hosts"] = rapid.SliceOfN(scalar, 0, 3).Draw(t, "hosts")
+		}
+		if depth == 0 {
+			return m
+		}
+		if rapid.Bool().Draw(t, "rules") {
+			list := []any{}
+			for range rapid.IntRange(0, 2).Draw(t, "rules") {
+				list = append(list, jsonMap(depth-1).Draw(t, "rule"))
+			}
+			m["rules"] = list
+		}
+		for _, k := range []string{"selector", "x.y/z"} {
+			if rapid.Bool().Draw(t, k) {
+				m[k] = jsonMap(depth-1).Draw(t, k)
+			}
+		}
+		return m
+	})
 }
 
 // TestPatchIsTheDifference: whatever a mesh object holds before and after, kustomize
