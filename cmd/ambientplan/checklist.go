@@ -23,7 +23,7 @@ func newChecklistCmd(s *streams) *cobra.Command {
 		Short: "Print what to do and to check in one wave, and the way back",
 		Long: `checklist prints one wave for the person who runs it: each step with what it
 changes, the checks before and after, and how to get back. Wave 0 is the foundation.`,
-		Args:    cobra.ExactArgs(1),
+		Args:    onePlan,
 		Example: s.examples("checklist out/plan.yaml --wave 1", "checklist out/plan.yaml --wave 1 -o html > wave-1.html"),
 		RunE: func(cmd *cobra.Command, args []string) error {
 			if err := o.output.check(); err != nil {

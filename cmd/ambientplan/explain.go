@@ -22,7 +22,7 @@ what to do, and the sources.
 explain PLAN SUBJECT prints what a plan says about one service, workload or
 namespace, with the evidence. SUBJECT is NAMESPACE, NAMESPACE/NAME or
 KIND/NAMESPACE/NAME.`,
-		Args: cobra.RangeArgs(1, 2),
+		Args: ruleOrSubject,
 		Example: s.examples(
 			"explain L08",
 			"explain out/plan.yaml bookinfo/reviews",
@@ -51,7 +51,7 @@ func explainRule(w io.Writer, id string) error {
 		for _, r := range rules.All() {
 			ids = append(ids, r.ID)
 		}
-		return usageErrorf("no rule %q; the rules are %s", id, strings.Join(ids, ", "))
+		return usageErrorf("no rule %q; the rules are %s (ids in words are of the planner and the reader: explain PLAN SUBJECT prints those findings)", id, strings.Join(ids, ", "))
 	}
 	r := rules.All()[i]
 	fmt.Fprintf(w, "%s: %s\n\n%s\n", r.ID, r.Title, wrap(r.Doc.Why, tableWidth))

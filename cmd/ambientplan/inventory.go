@@ -32,7 +32,7 @@ API. It keeps no Secret and no value of an environment variable.
 
 A document that cannot be read is listed under unknowns, with file and line, and
 the rest is still read.`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		Example: s.examples(
 			"inventory -f manifests/ --out inventory.yaml",
 			"# what is really running, pods included",

@@ -35,7 +35,7 @@ ztunnel alone is enough, a waypoint is needed, the sidecar stays or a person has
 decide, and orders the namespaces into waves of small steps, each with its way back.
 
 With --out it also writes the tree of kustomizations, checklists and the plan itself.`,
-		Args: cobra.NoArgs,
+		Args: onlyFlags,
 		Example: s.examples(
 			"plan -f manifests/",
 			"plan -f manifests/ --needs needs.yaml --policy policy.yaml --out out/",
