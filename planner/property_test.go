@@ -52,12 +52,12 @@ func mustPlan(t *rapid.T, inv *api.Inventory, policy *api.MigrationPolicy) *api.
 	return p
 }
 
-// objects is what a tree holds: whole objects and fragments. Contents are never edited, only replaced.
-type objects map[api.Ref]api.Content
+// treeObjects is what a tree holds: whole objects and fragments. Contents are never edited, only replaced.
+type treeObjects map[api.Ref]api.Content
 
 // apply folds changes into a copy, as Change.After documents. A change of what is not there, or a creation of
 // what is, is an error: the way there and back must agree on what exists.
-func (o objects) apply(changes []api.Change) (objects, error) {
+func (o treeObjects) apply(changes []api.Change) (treeObjects, error) {
 	out := maps.Clone(o)
 	for _, c := range changes {
 		_, exists := out[c.Object]
@@ -92,7 +92,7 @@ func (o objects) apply(changes []api.Change) (objects, error) {
 func TestRollbackRestores(t *testing.T) {
 	rapid.Check(t, func(t *rapid.T) {
 		p := mustPlan(t, drawMesh(t), drawPolicy(t))
-		now := objects{}
+		now := treeObjects{}
 		for _, b := range p.Base {
 			if _, ok := now[b.Object]; ok {
 				t.Fatalf("base holds %s twice", b.Object)
@@ -100,7 +100,7 @@ func TestRollbackRestores(t *testing.T) {
 			now[b.Object] = b.Content
 		}
 		for _, w := range p.Waves {
-			ends := map[string]objects{"base": now}
+			ends := map[string]treeObjects{"base": now}
 			for _, s := range w.Steps {
 				now = roundTrip(t, fmt.Sprintf("wave %d, step %s", w.Number, s.Name), now, s, ends)
 				ends[s.Name] = now
@@ -111,15 +111,15 @@ func TestRollbackRestores(t *testing.T) {
 
 // roundTrip applies a step, goes back and forward again; it returns the state after the step. ends are the states at
 // the end of the earlier steps of the wave.
-func roundTrip(t *rapid.T, where string, before objects, s api.Step, ends map[string]objects) objects {
-	apply := func(what string, o objects, cs []api.Change) objects {
+func roundTrip(t *rapid.T, where string, before treeObjects, s api.Step, ends map[string]treeObjects) treeObjects {
+	apply := func(what string, o treeObjects, cs []api.Change) treeObjects {
 		next, err := o.apply(cs)
 		if err != nil {
 			t.Fatalf("%s, %s: %v", where, what, err)
 		}
 		return next
 	}
-	same := func(what string, want, got objects) {
+	same := func(what string, want, got treeObjects) {
 		if !reflect.DeepEqual(want, got) {
 			t.Fatalf("%s, %s (-want +got):\n%s", where, what, cmp.Diff(want, got))
 		}
