@@ -8,6 +8,7 @@ import (
 	"path"
 	"path/filepath"
 	"runtime"
+	"slices"
 	"strings"
 	"sync"
 
@@ -43,6 +44,9 @@ func (t *Tree) Check() error {
 		}
 	}
 	want := t.expected(line)
+	if err := t.checkPointer(line); err != nil {
+		return err
+	}
 	builds := buildAll(fs, want)
 	for i := range want {
 		w := &want[i]
@@ -90,7 +94,7 @@ func (t *Tree) expected(line *timeline) []expectation {
 	for _, f := range t.bases {
 		out = append(out, expectation{dir: baseDir(f), state: line.base.of([]string{f})})
 	}
-	if t.pointer != "" {
+	if t.pointer != "" && objects(line.base) <= maxPointerBuild {
 		out = append(out, expectation{dir: t.pointer, state: line.base})
 	}
 	for i, w := range t.waves {
@@ -121,12 +125,50 @@ func (t *Tree) expected(line *timeline) []expectation {
 	return out
 }
 
+// maxPointerBuild is up to how many objects Check builds the pointer. The time that
+// kustomize takes grows with the square of the objects: 2,000 take seconds.
+const maxPointerBuild = 500
+
+// checkPointer makes sure that the pointer names every base once and nothing else,
+// so that it builds to the bases, each of which is built by itself.
+func (t *Tree) checkPointer(line *timeline) error {
+	if t.pointer == "" {
+		return nil
+	}
+	k, _, err := api.DecodeObject(t.files[t.pointerFile()], 1, false)
+	if err != nil {
+		return &CheckError{Path: t.pointerFile(), Msg: err.Error()}
+	}
+	var want []string
+	for _, f := range sortedFolders(line.base) {
+		want = append(want, relative(t.pointer, baseDir(f)))
+	}
+	got := references(k)
+	slices.Sort(got)
+	slices.Sort(want)
+	if !slices.Equal(got, want) {
+		return &CheckError{Path: t.pointerFile(), Msg: fmt.Sprintf("it points to %q, not to every base: %q", got, want)}
+	}
+	for _, key := range slices.Sorted(maps.Keys(k)) {
+		if !slices.Contains([]string{"apiVersion", "kind", "resources", "metadata"}, key) {
+			return &CheckError{Path: t.pointerFile(), Msg: fmt.Sprintf("it has %q, which changes what it points to", key)}
+		}
+	}
+	return nil
+}
+
+// objects counts the objects of some folders.
+func objects(f folders) int {
+	n := 0
+	for _, s := range f {
+		n += len(s)
+	}
+	return n
+}
+
 // compare holds what was built against what the plan says, both ways.
 func (e *expectation) compare(got map[api.Ref]string) error {
-	n := 0
-	for _, objs := range e.state {
-		n += len(objs)
-	}
+	n := objects(e.state)
 	for _, f := range sortedFolders(e.state) {
 		for _, ref := range sortedRefs(e.state[f]) {
 			text, ok := got[ref]

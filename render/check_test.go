@@ -51,6 +51,10 @@ func TestCheckCatchesTrees(t *testing.T) {
 			func(s string) string { return s + "- ../../../outside\n" }, "leaves the tree"},
 		{"a reference leads nowhere", "clusters/default/kustomization.yaml",
 			func(s string) string { return s + "- ../../base/nobody\n" }, "leads nowhere"},
+		{"the pointer misses a namespace", "clusters/default/kustomization.yaml",
+			func(s string) string { return strings.Replace(s, "- ../../base/a\n", "", 1) }, "not to every base"},
+		{"the pointer changes what it points to", "clusters/default/kustomization.yaml",
+			func(s string) string { return s + "namePrefix: x\n" }, "namePrefix"},
 		{"a kustomization is not YAML", "base/a/kustomization.yaml",
 			func(string) string { return "\t:" }, "base/a/kustomization.yaml"},
 	} {
@@ -323,7 +327,7 @@ func BenchmarkBuild(b *testing.B) {
 }
 
 func BenchmarkCheck(b *testing.B) {
-	for _, n := range []int{10, 50} {
+	for _, n := range []int{10, 50, 200} {
 		tree := build(b, meshPlan(n))
 		b.Run(fmt.Sprintf("namespaces=%d", n), func(b *testing.B) {
 			for b.Loop() {
