@@ -245,7 +245,7 @@ func (t *text) explainFindings(p *api.MigrationPlan, s subject) {
 			first = false
 		}
 		t.item("  severity: ", cmp.Or(string(f.Severity), "not set"))
-		t.finding("  ", f)
+		t.findingGroup([]*api.Finding{f})
 		t.evidence("    ", f.Evidence)
 	}
 }

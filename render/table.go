@@ -60,6 +60,9 @@ func (t *text) verdict(p *api.MigrationPlan) {
 	t.para("", fmt.Sprintf("%s read: %d kept, %d irrelevant, %d unreadable, %d duplicate", count(d.Read, "document"), d.Kept, d.Irrelevant, d.Unreadable, d.Duplicate))
 	if c := p.Cost; c.Assumptions != "" {
 		t.para("", fmt.Sprintf("requests of the data plane: %s before, %s after (%s, %s)", quantity(c.BeforeCPU, c.BeforeMemory), quantity(c.AfterCPU, c.AfterMemory), count(c.Sidecars, "sidecar"), count(c.Waypoints, "waypoint")))
+		if c.Nodes == 0 {
+			t.para("", "no node was read: ztunnel and istio-cni, which run on every node, are missing from the second sum")
+		}
 	}
 }
 
@@ -153,27 +156,61 @@ func (t *text) findings(p *api.MigrationPlan, s api.Severity, title string, c st
 		return
 	}
 	t.heading(fmt.Sprintf("%s (%d)", title, len(list)), c)
-	for i, f := range list {
-		if s != api.Blocker && i == maxListed {
-			t.item("  ", fmt.Sprintf("and %d more, in findings of the plan (-o yaml)", len(list)-i))
+	shown := 0
+	for _, g := range findingGroups(list) {
+		if s != api.Blocker && shown >= maxListed {
+			t.item("  ", fmt.Sprintf("and %d more, in findings of the plan (-o yaml)", len(list)-shown))
 			return
 		}
-		t.finding("  ", f)
+		t.findingGroup(g)
+		shown += len(g)
 	}
 }
 
-func (t *text) finding(indent string, f *api.Finding) {
-	t.item(indent, f.ID+"  "+f.Subject.String())
-	t.para(indent+"  ", f.Message)
+// findingGroup prints findings that differ by their subject alone as one.
+func (t *text) findingGroup(g []*api.Finding) {
+	f := g[0]
+	if len(g) == 1 {
+		t.item("  ", f.ID+"  "+f.Subject.String())
+		t.para("    ", f.Message)
+	} else {
+		t.item("  ", fmt.Sprintf("%s  (%d)", f.ID, len(g)))
+		for i, one := range g {
+			if f.Severity != api.Blocker && i == maxAlike {
+				t.item("    - ", fmt.Sprintf("and %d more, in findings of the plan (-o yaml)", len(g)-i))
+				break
+			}
+			t.item("    - ", one.Message)
+		}
+	}
 	if f.Effect != "" {
-		t.item(indent+"  effect: ", f.Effect)
+		t.item("    effect: ", f.Effect)
 	}
 	if f.Action != "" {
-		t.item(indent+"  do: ", f.Action)
+		t.item("    do: ", f.Action)
 	}
 	if f.ConsentedBy != "" {
-		t.item(indent+"  consented to: ", f.ConsentedBy)
+		t.item("    consented to: ", f.ConsentedBy)
 	}
+}
+
+// findingGroups puts findings with one id and one advice together, in the order of
+// their first.
+func findingGroups(list []*api.Finding) [][]*api.Finding {
+	type key struct{ id, effect, action, consented string }
+	at := map[key]int{}
+	var out [][]*api.Finding
+	for _, f := range list {
+		k := key{f.ID, f.Effect, f.Action, f.ConsentedBy}
+		n, ok := at[k]
+		if !ok {
+			n = len(out)
+			at[k] = n
+			out = append(out, nil)
+		}
+		out[n] = append(out[n], f)
+	}
+	return out
 }
 
 func (t *text) unknowns(p *api.MigrationPlan) {
