@@ -16,7 +16,7 @@ const dayFormat = "2006-01-02"
 const maxDays = 3 * 366
 
 // dates gives each wave its first possible day: on an allowed weekday, in no
-// freeze window of any of its namespaces, and after the previous wave has soaked.
+// freeze window of any namespace that it touches, and after the previous wave has soaked.
 // Without a calendar waves have no dates.
 func dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error {
 	if p.Calendar == nil {
@@ -36,16 +36,29 @@ func dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error {
 		}
 	}
 	for i := range slots {
+		touched := slices.Clone(slots[i].Namespaces)
+		for _, e := range slots[i].Early {
+			touched = append(touched, e.Namespace)
+		}
+		touched = union(touched)
 		free := day
-		for n := 0; !allowed(free, slots[i].Namespaces, p.Calendar); n++ {
+		var why []string
+		for n := 0; ; n++ {
 			if n > maxDays {
-				return fmt.Errorf("%w: no day within three years of %s is free for %s", ErrContradiction, p.Calendar.Start, shortList(slots[i].Namespaces, 3))
+				return fmt.Errorf("%w: no day within three years of %s is free for %s", ErrContradiction, p.Calendar.Start, shortList(touched, 3))
+			}
+			reason := closed(free, touched, p.Calendar)
+			if reason == "" {
+				break
+			}
+			if !slices.Contains(why, reason) {
+				why = append(why, reason)
 			}
 			free = free.AddDate(0, 0, 1)
 		}
 		slots[i].NotBefore = free.Format(dayFormat)
-		if free.After(day) {
-			slots[i].Reasons = append(slots[i].Reasons, fmt.Sprintf("not before %s: freeze windows and weekdays of the MigrationPolicy leave no earlier day", slots[i].NotBefore))
+		if len(why) > 0 {
+			slots[i].Reasons = append(slots[i].Reasons, fmt.Sprintf("not before %s, because of %s", slots[i].NotBefore, shortList(why, maxReasons)))
 		}
 		days := int((soak + 24*time.Hour - 1) / (24 * time.Hour))
 		day = free.AddDate(0, 0, max(days, 1))
@@ -53,21 +66,22 @@ func dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error {
 	return nil
 }
 
-// allowed tells whether a wave with these namespaces may start on a day.
-func allowed(day time.Time, namespaces []string, c *api.Calendar) bool {
+// closed says what forbids a wave that touches these namespaces to start on a
+// day; "" when nothing does.
+func closed(day time.Time, namespaces []string, c *api.Calendar) string {
 	weekdays := c.Weekdays
 	if len(weekdays) == 0 {
 		weekdays = []string{"Mon", "Tue", "Wed", "Thu"}
-	}
-	if !slices.Contains(weekdays, day.Weekday().String()[:3]) {
-		return false
 	}
 	d := day.Format(dayFormat)
 	for _, f := range c.Freeze {
 		hit := len(f.Namespaces) == 0 || slices.ContainsFunc(f.Namespaces, func(n string) bool { return slices.Contains(namespaces, n) })
 		if hit && f.From <= d && d <= f.To {
-			return false
+			return "freeze window " + f.Name
 		}
 	}
-	return true
+	if !slices.Contains(weekdays, day.Weekday().String()[:3]) {
+		return "the calendar's weekdays"
+	}
+	return ""
 }

@@ -11,7 +11,13 @@ import (
 // restart: a client before the servers it calls, and by name where no known call
 // decides. Workloads that call each other in a circle stand together, by name.
 func CutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge, namespace string) []api.Ref {
-	bySubject := decisionsBySubject(ds)
+	f := &fates{st: st, found: map[api.Ref][]*api.Workload{}}
+	behind := map[api.Ref][]api.Ref{} // Service -> workloads
+	for i := range ds {
+		if ds[i].Namespace == namespace {
+			behind[ds[i].Subject] = ds[i].Workloads
+		}
+	}
 	byName := map[string]api.Ref{}
 	var names []string
 	for _, w := range st.WorkloadsIn(namespace) {
@@ -22,58 +28,67 @@ func CutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge, namespace
 	slices.Sort(names)
 	calls := map[string][]string{}
 	for _, e := range edges {
-		d := bySubject[e.To]
-		if e.To.Namespace != namespace || e.From.Namespace != namespace || d == nil {
+		if e.To.Namespace != namespace || e.From.Namespace != namespace {
 			continue
 		}
-		for _, c := range callersOf(st, e.From) {
-			for _, srv := range d.Workloads {
+		for _, c := range f.callers(e.From) {
+			for _, srv := range behind[e.To] {
 				if srv != c.Ref() {
 					calls[c.Ref().String()] = append(calls[c.Ref().String()], srv.String())
 				}
 			}
 		}
 	}
-	comps := components(names, calls)
+	var out []api.Ref
+	for _, comp := range clientsFirst(components(names, calls), calls) {
+		for _, n := range comp {
+			out = append(out, byName[n])
+		}
+	}
+	return out
+}
+
+// clientsFirst sorts components topologically; of those that are ready the one
+// that stands first in the list comes first.
+func clientsFirst(comps [][]string, calls map[string][]string) [][]string {
 	at := map[string]int{}
 	for i, c := range comps {
 		for _, n := range c {
 			at[n] = i
 		}
 	}
-	waits := make([]map[int]bool, len(comps))
-	for i := range waits {
-		waits[i] = map[int]bool{}
-	}
-	for c, servers := range calls {
-		for _, s := range servers {
-			if at[c] != at[s] {
-				waits[at[s]][at[c]] = true
+	waits := make([]int, len(comps))
+	next := make([][]int, len(comps))
+	for i, c := range comps {
+		for _, n := range c {
+			for _, srv := range calls[n] {
+				if j, ok := at[srv]; ok && j != i {
+					next[i] = append(next[i], j)
+				}
 			}
 		}
+		next[i] = compact(next[i])
+		for _, j := range next[i] {
+			waits[j]++
+		}
 	}
-	var out []api.Ref
-	done := make([]bool, len(comps))
-	for range comps {
-		for i, c := range comps {
-			if done[i] || !allDone(waits[i], done) {
-				continue
+	var ready []int
+	for i, n := range waits {
+		if n == 0 {
+			ready = append(ready, i)
+		}
+	}
+	out := make([][]string, 0, len(comps))
+	for len(ready) > 0 {
+		i := ready[0]
+		ready = ready[1:]
+		out = append(out, comps[i])
+		for _, j := range next[i] {
+			if waits[j]--; waits[j] == 0 {
+				k, _ := slices.BinarySearch(ready, j)
+				ready = slices.Insert(ready, k, j)
 			}
-			done[i] = true
-			for _, n := range c {
-				out = append(out, byName[n])
-			}
-			break
 		}
 	}
 	return out
-}
-
-func allDone(set map[int]bool, done []bool) bool {
-	for i := range set {
-		if !done[i] {
-			return false
-		}
-	}
-	return true
 }

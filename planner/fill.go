@@ -14,20 +14,30 @@ import (
 // where there are few, else by taking the least risky groups that are ready.
 func (s *scheduler) fill() [][]int {
 	order := s.priority()
-	if len(s.groups) <= exactGroups {
-		if waves := s.exact(order); waves != nil {
-			s.bound = len(waves)
-			return waves
+	waves := s.leastWaves(order)
+	s.exact = waves != nil
+	if waves == nil {
+		waves = s.greedy(order)
+		if bound := s.lowerBound(); len(waves) > bound {
+			s.findings = append(s.findings, api.Finding{
+				ID: "schedule-bound", Severity: api.Info, Subject: api.Ref{Kind: "MigrationPlan", Name: "schedule"},
+				Message: fmt.Sprintf("the schedule has %d waves; no schedule under these constraints has fewer than %d", len(waves), bound),
+				Effect:  "the migration may take longer than it must", Action: "raise the capacity of a wave in the MigrationPolicy if it takes too long",
+			})
+		} else {
+			s.exact = true
 		}
 	}
-	waves := s.greedy(order)
-	s.bound = s.lowerBound()
-	if len(waves) > s.bound {
-		s.findings = append(s.findings, api.Finding{
-			ID: "schedule-bound", Severity: api.Info, Subject: api.Ref{Kind: "MigrationPlan", Name: "schedule"},
-			Message: fmt.Sprintf("the schedule has %d waves; no schedule under these constraints has fewer than %d", len(waves), s.bound),
-			Effect:  "the migration may take longer than it must", Action: "raise the capacity of a wave in the MigrationPolicy if it takes too long",
-		})
+	for i := range s.groups {
+		if over := s.excess(&s.groups[i]); over != "" {
+			g := &s.groups[i]
+			s.findings = append(s.findings, api.Finding{
+				ID: "capacity", Severity: api.Warning, Subject: api.Ref{Kind: "Namespace", Name: g.names[0]},
+				Message: fmt.Sprintf("%s cannot be split over waves and is larger than the capacity of one: %s", strings.Join(g.names, ", "), over),
+				Effect:  "it moves in a wave of its own that exceeds the capacity",
+				Action:  "plan more hands for this wave, or raise the capacity; the reasons of the wave say why the namespaces move together",
+			})
+		}
 	}
 	return waves
 }
@@ -59,18 +69,41 @@ func flag(b bool) int {
 	return 0
 }
 
+// excess says in words by what a group alone exceeds the policy's capacity; ""
+// when it does not.
+func (s *scheduler) excess(g *group) string {
+	c := s.policy.Capacity
+	var out []string
+	for _, x := range []struct {
+		what    string
+		n, most int
+	}{
+		{"namespaces", len(g.names), c.Namespaces}, {"pods", g.pods, c.Pods},
+		{"waypoints", g.waypoints, c.Waypoints}, {"teams", len(g.teams), c.Teams},
+	} {
+		if x.most > 0 && x.n > x.most {
+			out = append(out, fmt.Sprintf("%d %s of %d", x.n, x.what, x.most))
+		}
+	}
+	return strings.Join(out, ", ")
+}
+
+// namespaceLimit is how many namespaces a wave holds.
+func (s *scheduler) namespaceLimit(wave int) int {
+	switch {
+	case s.policy.Capacity.Namespaces > 0:
+		return s.policy.Capacity.Namespaces
+	case wave == 0:
+		return firstWaveNamespaces
+	}
+	return defaultWaveNamespaces
+}
+
 // fits tells whether groups can share a wave. One group alone always fits,
 // whatever its size: it cannot be split.
 func (s *scheduler) fits(wave int, groups []int) bool {
 	if len(groups) <= 1 {
 		return true
-	}
-	limit := s.policy.Capacity.Namespaces
-	if limit == 0 {
-		limit = defaultWaveNamespaces
-		if wave == 0 {
-			limit = firstWaveNamespaces
-		}
 	}
 	namespaces, pods, waypoints := 0, 0, 0
 	teams := map[string]bool{}
@@ -84,25 +117,33 @@ func (s *scheduler) fits(wave int, groups []int) bool {
 	}
 	c := s.policy.Capacity
 	within := func(n, most int) bool { return most == 0 || n <= most }
-	return namespaces <= limit && within(pods, c.Pods) && within(waypoints, c.Waypoints) && within(len(teams), c.Teams)
+	return namespaces <= s.namespaceLimit(wave) && within(pods, c.Pods) && within(waypoints, c.Waypoints) && within(len(teams), c.Teams)
 }
 
 // greedy fills wave after wave with the groups that are ready, in order of priority.
 func (s *scheduler) greedy(order []int) [][]int {
-	done := make([]bool, len(s.groups))
+	at := make([]int, len(s.groups)) // wave + 1; 0 is open
 	var waves [][]int
 	for left := len(s.groups); left > 0; {
 		var wave []int
-		for _, g := range order {
-			if done[g] || slices.ContainsFunc(s.groups[g].before, func(b int) bool { return !done[b] }) {
-				continue
-			}
-			if s.fits(len(waves), append(slices.Clone(wave), g)) {
+		now := len(waves) + 1
+		// A group may become ready by one that joins the same wave.
+		for joined := true; joined; {
+			joined = false
+			for _, g := range order {
+				if at[g] != 0 || !s.ready(g, at, now) || !s.fits(len(waves), append(slices.Clone(wave), g)) {
+					continue
+				}
+				at[g] = now
 				wave = append(wave, g)
+				joined = true
 			}
 		}
-		for _, g := range wave {
-			done[g] = true
+		if len(wave) == 0 {
+			// Cannot happen while groups are free of cycles; check would name what breaks.
+			i := slices.IndexFunc(order, func(g int) bool { return at[g] == 0 })
+			at[order[i]] = now
+			wave = append(wave, order[i])
 		}
 		left -= len(wave)
 		waves = append(waves, wave)
@@ -110,60 +151,49 @@ func (s *scheduler) greedy(order []int) [][]int {
 	return waves
 }
 
-// exact finds a schedule with the least number of waves, and among those the one
-// that moves the least risky groups first. At most exactGroups groups.
-func (s *scheduler) exact(order []int) [][]int {
+// ready tells whether all that must be before a group is.
+func (s *scheduler) ready(g int, at []int, now int) bool {
+	for _, b := range s.groups[g].before {
+		if at[b] == 0 || at[b] == now {
+			return false
+		}
+	}
+	for _, b := range s.groups[g].notAfter {
+		if at[b] == 0 {
+			return false
+		}
+	}
+	return true
+}
+
+// leastWaves finds a schedule with the least number of waves, and among those the
+// one that moves the least risky groups first; nil when there are more than
+// exactGroups groups.
+func (s *scheduler) leastWaves(order []int) [][]int {
 	n := len(s.groups)
+	if n > exactGroups {
+		return nil
+	}
 	full := 1<<n - 1
 	rank := make([]int, n)
 	for r, g := range order {
 		rank[g] = r
 	}
-	before := make([]int, n)
+	x := &exactSearch{s: s, before: make([]int, n), notAfter: make([]int, n), memo: map[[2]int]int{}}
 	for g := range s.groups {
 		for _, b := range s.groups[g].before {
-			before[g] |= 1 << b
+			x.before[g] |= 1 << b
 		}
-	}
-	subsets := func(done, wave int) []int {
-		ready := 0
-		for g := range n {
-			if done&(1<<g) == 0 && before[g]&^done == 0 {
-				ready |= 1 << g
-			}
+		for _, b := range s.groups[g].notAfter {
+			x.notAfter[g] |= 1 << b
 		}
-		var out []int
-		for sub := ready; sub > 0; sub = (sub - 1) & ready {
-			if s.fits(wave, members(sub)) {
-				out = append(out, sub)
-			}
-		}
-		return out
-	}
-	memo := map[[2]int]int{}
-	var least func(done, wave int) int
-	least = func(done, wave int) int {
-		if done == full {
-			return 0
-		}
-		// Only the first wave has a capacity of its own.
-		k := [2]int{done, min(wave, 1)}
-		if v, ok := memo[k]; ok {
-			return v
-		}
-		best := n + 1
-		for _, sub := range subsets(done, wave) {
-			best = min(best, 1+least(done|sub, wave+1))
-		}
-		memo[k] = best
-		return best
 	}
 	var waves [][]int
 	for done, wave := 0, 0; done != full; wave++ {
-		want := least(done, wave) - 1
+		want := x.least(done, wave) - 1
 		var pick []int
-		for _, sub := range subsets(done, wave) {
-			if least(done|sub, wave+1) != want {
+		for _, sub := range x.subsets(done, wave) {
+			if x.least(done|sub, wave+1) != want {
 				continue
 			}
 			m := members(sub)
@@ -181,6 +211,49 @@ func (s *scheduler) exact(order []int) [][]int {
 		waves = append(waves, pick)
 	}
 	return waves
+}
+
+// exactSearch counts waves over sets of groups, as bit masks.
+type exactSearch struct {
+	s                *scheduler
+	before, notAfter []int
+	memo             map[[2]int]int
+}
+
+// subsets are the waves that may come next.
+func (x *exactSearch) subsets(done, wave int) []int {
+	ready := 0
+	for g := range x.before {
+		if done&(1<<g) == 0 && x.before[g]&^done == 0 {
+			ready |= 1 << g
+		}
+	}
+	var out []int
+	for sub := ready; sub > 0; sub = (sub - 1) & ready {
+		m := members(sub)
+		if !slices.ContainsFunc(m, func(g int) bool { return x.notAfter[g]&^(done|sub) != 0 }) && x.s.fits(wave, m) {
+			out = append(out, sub)
+		}
+	}
+	return out
+}
+
+// least is the number of waves for what is left.
+func (x *exactSearch) least(done, wave int) int {
+	if done == 1<<len(x.before)-1 {
+		return 0
+	}
+	// Only the first wave has a capacity of its own.
+	k := [2]int{done, min(wave, 1)}
+	if v, ok := x.memo[k]; ok {
+		return v
+	}
+	best := len(x.before) + 1
+	for _, sub := range x.subsets(done, wave) {
+		best = min(best, 1+x.least(done|sub, wave+1))
+	}
+	x.memo[k] = best
+	return best
 }
 
 // better prefers the wave with the less risky groups; of two that begin alike,
@@ -205,7 +278,7 @@ func members(mask int) []int {
 }
 
 // lowerBound is the larger of the longest chain of groups and what the capacity
-// in namespaces needs.
+// needs. A group that is larger than a wave takes one wave and leaves no room.
 func (s *scheduler) lowerBound() int {
 	depth := make([]int, len(s.groups))
 	var longest func(g int) int
@@ -215,106 +288,34 @@ func (s *scheduler) lowerBound() int {
 			for _, b := range s.groups[g].before {
 				depth[g] = max(depth[g], 1+longest(b))
 			}
+			for _, b := range s.groups[g].notAfter {
+				depth[g] = max(depth[g], longest(b))
+			}
 		}
 		return depth[g]
 	}
-	chain := 0
+	bound := 0
 	for g := range s.groups {
-		chain = max(chain, longest(g))
+		bound = max(bound, longest(g))
 	}
-	limit := cmp.Or(s.policy.Capacity.Namespaces, defaultWaveNamespaces)
-	return max(chain, (len(s.spaces)+limit-1)/limit)
+	c := s.policy.Capacity
+	bound = max(bound, packed(s.groups, s.namespaceLimit(1), func(g *group) int { return len(g.names) }))
+	bound = max(bound, packed(s.groups, c.Pods, func(g *group) int { return g.pods }))
+	return max(bound, packed(s.groups, c.Waypoints, func(g *group) int { return g.waypoints }))
 }
 
-// slot says in words why a wave stands where it stands.
-func (s *scheduler) slot(i int, groups []int) Slot {
-	var out Slot
-	for _, g := range groups {
-		out.Namespaces = append(out.Namespaces, s.groups[g].names...)
+// packed is the least number of waves that hold all groups by one measure.
+func packed(groups []group, most int, size func(*group) int) int {
+	if most == 0 {
+		return 0
 	}
-	slices.Sort(out.Namespaces)
-	if i == 0 && s.policy.Capacity.Namespaces == 0 {
-		out.Reasons = append(out.Reasons, "the first wave is small, to learn at little risk; later ones hold up to 5 namespaces unless the MigrationPolicy says otherwise")
-	}
-	for _, g := range groups {
-		gr := &s.groups[g]
-		name := strings.Join(gr.names, ", ")
-		out.Reasons = append(out.Reasons, gr.why...)
-		said := len(gr.why) > 0
-		for _, c := range s.between() {
-			switch {
-			case c.Broken != "":
-			case s.index[c.After.Namespace] == g && s.index[c.Before.Namespace] != g:
-				out.Reasons = append(out.Reasons, fmt.Sprintf("%s after %s: %s", c.After.Namespace, c.Before.Namespace, c.Reason))
-				said = true
-			case s.index[c.Before.Namespace] == g && s.index[c.After.Namespace] != g:
-				out.Reasons = append(out.Reasons, fmt.Sprintf("%s before %s: %s", c.Before.Namespace, c.After.Namespace, c.Reason))
-				said = true
-			}
-		}
-		switch {
-		case gr.place < 0 && len(gr.why) == 0:
-			out.Reasons = append(out.Reasons, name+": the MigrationPolicy puts it first")
-		case gr.place > 0 && len(gr.why) == 0:
-			out.Reasons = append(out.Reasons, name+": the MigrationPolicy puts it last")
-		case !said:
-			out.Reasons = append(out.Reasons, fmt.Sprintf("%s: no known call ties it to another namespace; it stands here by risk (%s)", name, gr.risk()))
+	alone, rest := 0, 0
+	for i := range groups {
+		if n := size(&groups[i]); n > most {
+			alone++
+		} else {
+			rest += n
 		}
 	}
-	return out
-}
-
-// risk in words.
-func (g *group) risk() string {
-	w := "no waypoint"
-	if g.needsL7 {
-		w = counted(max(g.waypoints, 1), "waypoint")
-	}
-	return counted(g.pods, "pod") + ", " + w
-}
-
-// early schedules prepare and activate of a server into the wave of its first
-// caller, where the server cuts over later or not at all.
-func (s *scheduler) early(slots []Slot) {
-	wave := map[string]int{}
-	for i, sl := range slots {
-		for _, n := range sl.Namespaces {
-			wave[n] = i
-		}
-	}
-	for i := range s.cs {
-		c := &s.cs[i]
-		if c.Before.Step != stepActivate {
-			continue
-		}
-		client, ok := wave[c.After.Namespace]
-		if !ok {
-			continue
-		}
-		server, moves := wave[c.Before.Namespace]
-		if moves && server <= client {
-			continue
-		}
-		sl := &slots[client]
-		for _, st := range []string{stepPrepare, stepRoute, stepActivate} {
-			r := api.StepRef{Namespace: c.Before.Namespace, Step: st}
-			if !slices.Contains(sl.Early, r) {
-				sl.Early = append(sl.Early, r)
-			}
-		}
-		sl.Reasons = append(sl.Reasons, fmt.Sprintf("the waypoints of %s are activated in this wave, before its own cutover: %s", c.Before.Namespace, c.Reason))
-	}
-	for i := range slots {
-		slices.SortFunc(slots[i].Early, func(a, b api.StepRef) int {
-			return cmp.Or(cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Step, b.Step))
-		})
-	}
-}
-
-// counted writes a number with its noun.
-func counted(n int, noun string) string {
-	if n == 1 {
-		return "1 " + noun
-	}
-	return fmt.Sprintf("%d %ss", n, noun)
+	return alone + (rest+most-1)/most
 }
