@@ -56,15 +56,21 @@ func recite(cs []*api.Constraint, pair func(*api.Constraint) string) []string {
 func (g *group) risk() string {
 	w := "no waypoint"
 	if g.needsL7 {
-		w = fmt.Sprintf("%d waypoints", max(g.waypoints, 1))
+		w = counted(max(g.waypoints, 1), "waypoint")
 	}
 	switch g.tier {
 	case 0, 1:
 		w += ", critical"
-	case tierUnknown:
-		w += ", tier not known"
 	}
-	return fmt.Sprintf("%d pods, %s", g.pods, w)
+	return counted(g.pods, "pod") + ", " + w
+}
+
+// counted writes a number with its noun.
+func counted(n int, noun string) string {
+	if n == 1 {
+		return "1 " + noun
+	}
+	return fmt.Sprintf("%d %ss", n, noun)
 }
 
 // explainCount says in the first wave that there cannot be fewer.
