@@ -43,7 +43,7 @@ func decided(t testing.TB, manifests string, p *api.MigrationPolicy, calls []api
 	return st, ds, edges
 }
 
-func constraintLines(cs []api.Constraint) []string {
+func orderLines(cs []api.Constraint) []string {
 	var out []string
 	for _, c := range cs {
 		line := fmt.Sprintf("%s/%s < %s/%s %s", c.Before.Namespace, c.Before.Step, c.After.Namespace, c.After.Step, c.Rule)
@@ -137,7 +137,7 @@ func TestConstrain(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			st, ds, edges := decided(t, base+c.manifests, c.policy, c.calls, c.needs...)
 			cs := planner.Constrain(st, ds, edges)
-			if diff := cmp.Diff(c.want, constraintLines(cs)); diff != "" {
+			if diff := cmp.Diff(c.want, orderLines(cs)); diff != "" {
 				t.Errorf("constraints (-want +got):\n%s", diff)
 			}
 			fs := planner.Impossible(st, ds, edges)
