@@ -137,6 +137,7 @@ func (s *stepper) activate(st *step, ns string) {
 		return
 	}
 	s.active[ns] = true
+	var seen []api.WaypointRef
 	for _, d := range s.waypointServices(ns) {
 		svc := s.st.Service(d.Namespace, d.Service)
 		if svc == nil {
@@ -150,10 +151,11 @@ func (s *stepper) activate(st *step, ns string) {
 			st.fragment(svc.Ref(), "v1", svc.Owner, fields, labelPath(mesh.LabelUseWaypointNS), d.Waypoint.Namespace, why)
 		}
 		st.fragment(svc.Ref(), "v1", svc.Owner, fields, labelPath(mesh.LabelIngressUse), "true", "ingress gateways pass it as well, instead of going past it (facts E-19, B-05)")
-		st.checks = append(st.checks,
-			api.Check{When: "before", What: "the waypoint of " + d.Service + " is programmed and has at least two ready pods", Command: kubectl("get", "gateway", d.Waypoint.Name, "-n", d.Waypoint.Namespace), Expect: "PROGRAMMED=True; a Service that names a waypoint which is not ready is reached directly, past every policy at the waypoint"},
-			api.Check{When: "after", What: "Service " + d.Service + " is bound to its waypoint", Command: kubectl("get", "service", d.Service, "-n", d.Namespace, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True, reason WaypointAccepted"},
-		)
+		if !slices.Contains(seen, *d.Waypoint) {
+			seen = append(seen, *d.Waypoint)
+			st.checks = append(st.checks, api.Check{When: "before", What: "waypoint " + d.Waypoint.Namespace + "/" + d.Waypoint.Name + " is programmed and has at least two ready pods", Command: kubectl("get", "gateway,deployment", d.Waypoint.Name, "-n", d.Waypoint.Namespace), Expect: "PROGRAMMED=True and READY 2/2; a Service that names a waypoint which is not ready is reached directly, past every policy at the waypoint"})
+		}
+		st.checks = append(st.checks, api.Check{When: "after", What: "Service " + d.Service + " is bound to its waypoint", Command: kubectl("get", "service", d.Service, "-n", d.Namespace, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True, reason WaypointAccepted"})
 	}
 	s.activateEntries(st, ns)
 	if st.spaces[ns] {
