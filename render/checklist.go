@@ -201,15 +201,18 @@ func (t *Tree) checklist(i int) *checklist {
 	return c
 }
 
-// waveNamespaces are the namespaces that move in a wave or are touched by it.
+// waveNamespaces are the namespaces that move in a wave or whose objects it
+// changes. What wave 0 lists for people to restart is neither.
 func waveNamespaces(w *api.Wave) map[string]bool {
 	out := map[string]bool{}
 	for _, ns := range w.Namespaces {
 		out[ns] = true
 	}
 	for _, s := range w.Steps {
-		for _, ns := range s.Namespaces {
-			out[ns] = true
+		for _, c := range s.Changes {
+			if ns := namespaceOf(c.Object); ns != "" && c.Op != api.OpManual {
+				out[ns] = true
+			}
 		}
 	}
 	return out
