@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"slices"
 	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
@@ -28,7 +29,7 @@ func (s *State) WorkloadsOf(svc *api.Service) []*api.Workload {
 		return nil
 	}
 	var out []*api.Workload
-	for _, w := range s.ix.workloadsIn[svc.Namespace] {
+	for _, w := range s.ix.labels.candidates(svc.Namespace, svc.Selector) {
 		if Selects(svc.Selector, w.PodLabels) {
 			out = append(out, w)
 		}
@@ -40,8 +41,8 @@ func (s *State) WorkloadsOf(svc *api.Service) []*api.Workload {
 func (s *State) ServicesOf(w *api.Workload) []*api.Service {
 	s.saw(KindService)
 	var out []*api.Service
-	for _, svc := range s.ix.servicesIn[w.Namespace] {
-		if len(svc.Selector) > 0 && Selects(svc.Selector, w.PodLabels) {
+	for _, i := range s.ix.labels.servicesFor(w.Namespace, w.PodLabels) {
+		if svc := s.ix.servicesIn[w.Namespace][i]; Selects(svc.Selector, w.PodLabels) {
 			out = append(out, svc)
 		}
 	}
@@ -63,7 +64,10 @@ func (s *State) Selected(namespace string, selector map[string]string) []*api.Wo
 		}
 		return out
 	}
-	for _, w := range s.ix.workloadsIn[namespace] {
+	if len(selector) == 0 {
+		return slices.Clone(s.ix.workloadsIn[namespace])
+	}
+	for _, w := range s.ix.labels.candidates(namespace, selector) {
 		if Selects(selector, w.PodLabels) {
 			out = append(out, w)
 		}

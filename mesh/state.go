@@ -40,6 +40,7 @@ type index struct {
 	services      map[nsName]*api.Service
 	servicesIn    map[string][]*api.Service
 	workloadsIn   map[string][]*api.Workload
+	labels        labelIndex
 	rootNamespace string
 	trustDomain   string
 	clusterDomain string
@@ -103,6 +104,7 @@ func New(inv *api.Inventory) (*State, []api.Unknown) {
 		w := &inv.Workloads[i]
 		ix.workloadsIn[w.Namespace] = append(ix.workloadsIn[w.Namespace], w)
 	}
+	ix.labels = newLabelIndex(ix.workloadsIn, ix.servicesIn)
 	var unknowns []api.Unknown
 	for i := range inv.Objects {
 		o := &inv.Objects[i]
