@@ -65,6 +65,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 	findings, unknowns = append(findings, fs...), append(unknowns, us...)
 	cs := Constrain(st, ds, edges)
 	findings = append(findings, Impossible(st, ds, edges)...)
+	findings = append(findings, httpFeatures(st, ds)...)
 
 	spaces, held := namespacesOf(st, ds)
 	var moving []api.PlanNamespace

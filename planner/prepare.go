@@ -240,12 +240,20 @@ func portMap(svc *api.Service, ws []*api.Workload) (m translate.PortMap, unresol
 // admitWaypoint lets the waypoint's identity in wherever an ALLOW policy applies
 // (facts O-32). Where none applies it must not: alone it would deny all others.
 func (s *stepper) admitWaypoint(st *step, ns string, services []*api.Decision) {
+	admitted := map[string]bool{}
 	for _, d := range services {
 		all, some := s.applying(d)
 		if !slices.ContainsFunc(append(all, some...), func(p policyAt) bool { return translate.Action(p.Content) == "ALLOW" }) {
 			continue
 		}
 		svc := s.st.Service(ns, d.Service)
+		// Services with one selector have the same pods: one policy admits for all.
+		// Maps print with sorted keys.
+		same := fmt.Sprint(svc.Selector, *d.Waypoint)
+		if admitted[same] {
+			continue
+		}
+		admitted[same] = true
 		ref := api.Ref{Group: "security.istio.io", Kind: "AuthorizationPolicy", Namespace: ns, Name: shortName(d.Service, "-from-waypoint", 253)}
 		c, err := translate.AdmitWaypoint(ns, s.free(ref), svc.Selector, translate.Principal(s.st.TrustDomain(), *d.Waypoint))
 		s.fail(err, ref.String())
