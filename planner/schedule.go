@@ -315,12 +315,16 @@ func (s *scheduler) nameGroups() {
 	}
 	slices.Sort(names)
 	circle := map[string]int{} // namespace -> which cycle of calls
+	said := map[string]bool{}
 	for i, comp := range components(names, next) {
 		for _, n := range comp {
 			circle[n] = i
 		}
 		if len(comp) > 1 {
 			s.nameCycle(comp, next)
+			for _, n := range comp {
+				said[n] = true
+			}
 		}
 	}
 	for _, t := range s.policy.Together {
@@ -328,9 +332,13 @@ func (s *scheduler) nameGroups() {
 		if len(in) < 2 {
 			continue
 		}
+		for _, n := range in {
+			said[n] = true
+		}
 		g := &s.groups[s.index[in[0]]]
 		g.why = append(g.why, fmt.Sprintf("the MigrationPolicy moves group %s together (%s): %s", t.Name, strings.Join(in, ", "), cmp.Or(t.Reason, "no reason is given")))
 	}
+	s.nameDraggedIn(said)
 	for i := range s.cs {
 		c := &s.cs[i]
 		if s.relate(c) != earlier || s.index[c.Before.Namespace] != s.index[c.After.Namespace] {
@@ -348,6 +356,24 @@ func (s *scheduler) nameGroups() {
 			Effect:   "the order inside the wave has to stand for the order of waves: " + c.Reason,
 			Action:   "see in the wave's cutover steps that callers restart before what they call, or take the namespaces out of the group",
 		})
+	}
+}
+
+// nameDraggedIn gives a reason to namespaces that stand in a group for neither a
+// cycle nor the policy's word alone: the order puts them between namespaces that
+// the policy moves together.
+func (s *scheduler) nameDraggedIn(said map[string]bool) {
+	for i := range s.groups {
+		g := &s.groups[i]
+		var rest []string
+		for _, n := range g.names {
+			if len(g.names) > 1 && !said[n] {
+				rest = append(rest, n)
+			}
+		}
+		if len(rest) > 0 {
+			g.why = append(g.why, fmt.Sprintf("%s moves along: the order of calls puts it between namespaces that move together", strings.Join(rest, ", ")))
+		}
 	}
 }
 
