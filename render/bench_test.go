@@ -9,8 +9,8 @@ import (
 	"github.com/ambientplan/ambientplan/render"
 )
 
-// BenchmarkBuild renders the plan of a mesh in memory, without the check by kustomize.
-func BenchmarkBuild(b *testing.B) {
+// BenchmarkBuildMesh renders the plan of a generated mesh in memory, without the check by kustomize.
+func BenchmarkBuildMesh(b *testing.B) {
 	for _, pods := range []int{1500, 15000} {
 		b.Run(fmt.Sprintf("pods=%d", pods), func(b *testing.B) {
 			p, err := planner.Plan(b.Context(), planner.Input{Inventory: meshgen.Generate(meshgen.Size(pods))})
