@@ -44,17 +44,19 @@ func Constrain(st *mesh.State, ds []api.Decision, edges []api.Edge) []api.Constr
 			continue
 		}
 		if need, ok := needWhere(d.Needs, authorizing); ok && f.serverMoves(d) {
-			why := fmt.Sprintf("clients before servers: %s %s %s, which needs %s at its waypoint, and a caller that still has a sidecar goes past the waypoint", e.From, calls(e), e.To, needWords(need))
-			evidence := append(slices.Clone(e.Evidence), need.Evidence...)
+			evidence := func() []api.Evidence { return append(slices.Clone(e.Evidence), need.Evidence...) }
 			cutover := api.StepRef{Namespace: client, Step: stepCutover}
-			agg.add(cutover, api.StepRef{Namespace: server, Step: stepCutover}, ruleClientFirst, why, evidence)
-			agg.add(cutover, api.StepRef{Namespace: server, Step: stepFinalize}, ruleClientFirst,
-				fmt.Sprintf("%s %s %s, and its sidecar needs the policies that finalize takes away", e.From, calls(e), e.To), evidence)
+			agg.add(cutover, api.StepRef{Namespace: server, Step: stepCutover}, ruleClientFirst, func() string {
+				return fmt.Sprintf("clients before servers: %s %s %s, which needs %s at its waypoint, and a caller that still has a sidecar goes past the waypoint", e.From, calls(e), e.To, needWords(need))
+			}, evidence)
+			agg.add(cutover, api.StepRef{Namespace: server, Step: stepFinalize}, ruleClientFirst, func() string {
+				return fmt.Sprintf("%s %s %s, and its sidecar needs the policies that finalize takes away", e.From, calls(e), e.To)
+			}, evidence)
 		}
 		if need, ok := needWhere(d.Needs, clientSide); ok && d.Mode != mesh.ModeAmbient.String() {
-			i := agg.add(api.StepRef{Namespace: server, Step: stepActivate}, api.StepRef{Namespace: client, Step: stepCutover}, ruleWaypointFirst,
-				fmt.Sprintf("waypoint before clients: %s %s %s, and its sidecar applies %s to these calls until it is gone", e.From, calls(e), e.To, needWords(need)),
-				append(slices.Clone(e.Evidence), need.Evidence...))
+			i := agg.add(api.StepRef{Namespace: server, Step: stepActivate}, api.StepRef{Namespace: client, Step: stepCutover}, ruleWaypointFirst, func() string {
+				return fmt.Sprintf("waypoint before clients: %s %s %s, and its sidecar applies %s to these calls until it is gone", e.From, calls(e), e.To, needWords(need))
+			}, func() []api.Evidence { return append(slices.Clone(e.Evidence), need.Evidence...) })
 			if f.held[server] {
 				agg.list[i].Broken = idRoutingLost
 			}
@@ -91,18 +93,22 @@ type constraints struct {
 	at   map[constraintKey]int
 }
 
-// add merges a constraint into the list and returns its index.
-func (c *constraints) add(before, after api.StepRef, rule, reason string, ev []api.Evidence) int {
+// add merges a constraint into the list and returns its index. Words and
+// evidence are asked for only where they are kept.
+func (c *constraints) add(before, after api.StepRef, rule string, reason func() string, evidence func() []api.Evidence) int {
 	k := constraintKey{before, after, rule}
 	i, ok := c.at[k]
 	if !ok {
 		i = len(c.list)
 		c.at[k] = i
-		c.list = append(c.list, api.Constraint{Before: before, After: after, Rule: rule, Reason: reason})
+		c.list = append(c.list, api.Constraint{Before: before, After: after, Rule: rule, Reason: reason()})
 	} else {
 		c.more[k]++
 	}
-	for _, e := range ev {
+	if len(c.list[i].Evidence) == maxEvidence {
+		return i
+	}
+	for _, e := range evidence() {
 		if len(c.list[i].Evidence) == maxEvidence {
 			break
 		}

@@ -128,6 +128,10 @@ func TestConstrain(t *testing.T) {
 			manifests: "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: bank}\nspec: {rules: [{from: [{source: {namespaces: [shop]}}]}, {from: [{source: {principals: [\"*\"]}}]}]}\n",
 			needs:     []api.ServiceNeeds{needs("bank", "pay", api.CapL7Authorization)}, want: clientFirst,
 			findings: []string{"warning unknown-callers Namespace bank"}},
+		{name: "a DENY rule that names callers leaves all others open",
+			manifests: "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: bank}\nspec: {action: DENY, rules: [{from: [{source: {namespaces: [shop]}}]}]}\n",
+			needs:     []api.ServiceNeeds{needs("bank", "pay", api.CapL7Authorization)},
+			findings:  []string{"warning unknown-callers Namespace bank"}},
 		{name: "a policy names a caller that nobody has seen",
 			manifests: "---\napiVersion: security.istio.io/v1\nkind: AuthorizationPolicy\nmetadata: {name: p, namespace: bank}\nspec: {rules: [{from: [{source: {namespaces: [other-cluster]}}]}]}\n",
 			needs:     []api.ServiceNeeds{needs("bank", "pay", api.CapL7Authorization)},
@@ -205,5 +209,36 @@ func TestCutoverOrder(t *testing.T) {
 	// c and d call each other and stand together, before a, which d calls.
 	if diff := cmp.Diff([]string{"c", "d", "a", "b", "e"}, got); diff != "" {
 		t.Errorf("-want +got:\n%s", diff)
+	}
+}
+
+// TestCallersKnownByAccountRestartFirst: a policy that names a service account
+// tells who calls, and the pods of that account lose their sidecars in a step
+// before the server's.
+func TestCallersKnownByAccountRestartFirst(t *testing.T) {
+	st := readMesh(t, app("shop", "a-cart", "web")+`---
+apiVersion: security.istio.io/v1
+kind: AuthorizationPolicy
+metadata: {name: p, namespace: shop}
+spec:
+  selector: {matchLabels: {app: a-cart}}
+  rules: [{from: [{source: {principals: [cluster.local/ns/shop/sa/web]}}], to: [{operation: {methods: [GET]}}]}]
+`)
+	p, err := planner.Plan(t.Context(), planner.Input{Inventory: st.Inventory()})
+	if err != nil {
+		t.Fatal(err)
+	}
+	at := map[string]int{}
+	for _, w := range p.Waves {
+		for i, s := range w.Steps {
+			for _, c := range s.Changes {
+				if strings.HasPrefix(s.Name, "cutover") && c.Object.Kind == "Deployment" {
+					at[c.Object.Name] = i + 1
+				}
+			}
+		}
+	}
+	if at["web"] == 0 || at["web"] >= at["a-cart"] {
+		t.Errorf("steps of the restarts: %v", at)
 	}
 }

@@ -123,7 +123,7 @@ func (s *stepper) batches(ns string) []batch {
 	for _, w := range s.st.WorkloadsIn(ns) {
 		byRef[w.Ref()] = w
 	}
-	callers := s.callers()
+	callers := s.callers(ns)
 	var out []batch
 	var cur batch
 	for _, ref := range CutoverOrder(s.st, s.ds, s.edges, ns) {
@@ -152,14 +152,20 @@ func (s *stepper) batches(ns string) []batch {
 	return out
 }
 
-// callers indexes known callers by the service they call.
-func (s *stepper) callers() map[api.Ref]map[api.Ref]bool {
+// callers indexes the workloads known to call each service of a namespace. An
+// edge that names only a service account or a namespace stands for all its workloads.
+func (s *stepper) callers(ns string) map[api.Ref]map[api.Ref]bool {
 	out := map[api.Ref]map[api.Ref]bool{}
 	for _, e := range s.edges {
+		if e.To.Namespace != ns {
+			continue
+		}
 		if out[e.To] == nil {
 			out[e.To] = map[api.Ref]bool{}
 		}
-		out[e.To][e.From] = true
+		for _, w := range callersOf(s.st, e.From) {
+			out[e.To][w.Ref()] = true
+		}
 	}
 	return out
 }
