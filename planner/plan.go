@@ -117,6 +117,9 @@ func unseenNamespaces(st *mesh.State) []api.Unknown {
 	var out []api.Unknown
 	for i := range st.Namespaces() {
 		n := &st.Namespaces()[i]
+		if st.ControlPlaneNamespace(n.Name) {
+			continue
+		}
 		open := 0
 		for _, w := range st.WorkloadsIn(n.Name) {
 			if st.Mode(w) == mesh.ModeUnknown {
@@ -182,6 +185,8 @@ func namespacesOf(st *mesh.State, ds []api.Decision) ([]api.PlanNamespace, []api
 			held = append(held, api.HeldNamespace{Cluster: n.Cluster, Name: n.Name, Reasons: blocked})
 		case moves:
 			pn.Wave = -1
+		case st.ControlPlaneNamespace(n.Name):
+			// It never moves, so nothing holds it back.
 		case pn.Mode == mesh.ModeSidecar.String() || pn.Mode == mesh.ModeMixed.String():
 			held = append(held, api.HeldNamespace{Cluster: n.Cluster, Name: n.Name, Reasons: []string{"everything in it keeps its sidecar"}})
 		}

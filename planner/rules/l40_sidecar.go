@@ -32,10 +32,7 @@ func checkL40(p *Pass) {
 		for _, k := range []string{"workloadSelector", "egress", "ingress", "outboundTrafficPolicy", "inboundConnectionPool"} {
 			p.Account(Field(s.Ref(), "spec."+k, ""))
 		}
-		var ws []*api.Workload
-		for _, w := range membersOf(p.Mesh(), p.Mesh().Selected(s.Namespace, s.Spec.GetWorkloadSelector().GetLabels())) {
-			ws = append(ws, w)
-		}
+		ws := membersOf(p.Mesh(), p.Mesh().Selected(s.Namespace, s.Spec.GetWorkloadSelector().GetLabels()))
 		if len(ws) == 0 {
 			continue
 		}
