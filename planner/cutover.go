@@ -3,6 +3,7 @@ package planner
 import (
 	"cmp"
 	"fmt"
+	"maps"
 	"slices"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -71,7 +72,8 @@ func (s *stepper) cutovers(slot Slot) []*step {
 }
 
 // levels groups the namespaces of a wave so that a caller's group comes before
-// its server's.
+// its server's. Namespaces that call each other in a circle share a group: the
+// schedule has named the circle.
 func (s *stepper) levels(namespaces []string) [][]string {
 	in := map[string]bool{}
 	for _, ns := range namespaces {
@@ -80,37 +82,35 @@ func (s *stepper) levels(namespaces []string) [][]string {
 	calls := map[string][]string{}
 	for _, e := range s.edges {
 		if e.From.Namespace != e.To.Namespace && in[e.From.Namespace] && in[e.To.Namespace] {
-			calls[e.To.Namespace] = append(calls[e.To.Namespace], e.From.Namespace)
+			calls[e.From.Namespace] = append(calls[e.From.Namespace], e.To.Namespace)
 		}
 	}
-	var out [][]string
-	done := map[string]bool{}
-	for len(done) < len(in) {
-		var level []string
-		for ns := range in {
-			ready := !done[ns]
-			for _, c := range calls[ns] {
-				ready = ready && (done[c] || c == ns)
-			}
-			if ready {
-				level = append(level, ns)
-			}
+	circles := components(slices.Sorted(maps.Keys(in)), calls)
+	at := map[string]int{}
+	for i, c := range circles {
+		for _, ns := range c {
+			at[ns] = i
 		}
-		if len(level) == 0 {
-			// A cycle: the schedule has named it; they go together.
-			for ns := range in {
-				if !done[ns] {
-					level = append(level, ns)
+	}
+	level := make([]int, len(circles))
+	// As many rounds as there are circles settle every chain.
+	for range circles {
+		for caller, servers := range calls {
+			for _, srv := range servers {
+				if at[caller] != at[srv] {
+					level[at[srv]] = max(level[at[srv]], level[at[caller]]+1)
 				}
 			}
 		}
-		slices.Sort(level)
-		for _, ns := range level {
-			done[ns] = true
-		}
-		out = append(out, level)
 	}
-	return out
+	out := make([][]string, slices.Max(append(level, 0))+1)
+	for i, c := range circles {
+		out[level[i]] = append(out[level[i]], c...)
+	}
+	for i := range out {
+		slices.Sort(out[i])
+	}
+	return slices.DeleteFunc(out, func(l []string) bool { return len(l) == 0 })
 }
 
 // batches splits the workloads of a namespace, clients before servers. A server
@@ -123,17 +123,16 @@ func (s *stepper) batches(ns string) []batch {
 	for _, w := range s.st.WorkloadsIn(ns) {
 		byRef[w.Ref()] = w
 	}
-	callers := s.callers(ns)
 	var out []batch
 	var cur batch
-	for _, ref := range CutoverOrder(s.st, s.ds, s.edges, ns) {
+	for _, ref := range s.order.of(ns) {
 		w := byRef[ref]
 		if w == nil || !s.moving[ref] {
 			continue
 		}
 		strict, guards := s.strict(w)
 		together := slices.ContainsFunc(cur.workloads, func(c *api.Workload) bool {
-			return slices.ContainsFunc(strict, func(d *api.Decision) bool { return callers[d.Subject][c.Ref()] })
+			return slices.ContainsFunc(strict, func(d *api.Decision) bool { return s.callers[d.Subject][c.Ref()] })
 		})
 		if len(cur.workloads) >= limit || together || (len(guards) > 0 && len(cur.workloads) > 0 && len(cur.guard) == 0) {
 			out = append(out, cur)
@@ -152,18 +151,21 @@ func (s *stepper) batches(ns string) []batch {
 	return out
 }
 
-// callers indexes the workloads known to call each service of a namespace. An
-// edge that names only a service account or a namespace stands for all its workloads.
-func (s *stepper) callers(ns string) map[api.Ref]map[api.Ref]bool {
+// callersByService indexes the workloads that may call a service. An edge may
+// name a service account or a namespace: it stands for all workloads of it.
+func callersByService(st *mesh.State, edges []api.Edge) map[api.Ref]map[api.Ref]bool {
+	stands := map[api.Ref][]*api.Workload{}
 	out := map[api.Ref]map[api.Ref]bool{}
-	for _, e := range s.edges {
-		if e.To.Namespace != ns {
-			continue
+	for _, e := range edges {
+		ws, ok := stands[e.From]
+		if !ok {
+			ws = callersOf(st, e.From)
+			stands[e.From] = ws
 		}
 		if out[e.To] == nil {
 			out[e.To] = map[api.Ref]bool{}
 		}
-		for _, w := range callersOf(s.st, e.From) {
+		for _, w := range ws {
 			out[e.To][w.Ref()] = true
 		}
 	}

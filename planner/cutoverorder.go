@@ -7,17 +7,31 @@ import (
 	"github.com/ambientplan/ambientplan/mesh"
 )
 
-// CutoverOrder lists the workloads of a namespace in the order in which they
-// restart: a client before the servers it calls, and by name where no known call
-// decides. Workloads that call each other in a circle stand together, by name.
-func CutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge, namespace string) []api.Ref {
-	f := &fates{st: st, found: map[api.Ref][]*api.Workload{}}
-	behind := map[api.Ref][]api.Ref{} // Service -> workloads
-	for i := range ds {
-		if ds[i].Namespace == namespace {
-			behind[ds[i].Subject] = ds[i].Workloads
+// cutoverOrder holds what the order of every namespace is read from, so that a plan over many namespaces reads
+// decisions and edges once.
+type cutoverOrder struct {
+	st        *mesh.State
+	f         *fates
+	bySubject map[api.Ref]*api.Decision
+	// within are the edges whose ends are in one namespace, by namespace.
+	within map[string][]api.Edge
+}
+
+func newCutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge) *cutoverOrder {
+	o := &cutoverOrder{st: st, f: &fates{st: st, found: map[api.Ref][]*api.Workload{}}, bySubject: decisionsBySubject(ds), within: map[string][]api.Edge{}}
+	for _, e := range edges {
+		if e.From.Namespace == e.To.Namespace {
+			o.within[e.To.Namespace] = append(o.within[e.To.Namespace], e)
 		}
 	}
+	return o
+}
+
+// of lists the workloads of a namespace in the order in which they
+// restart: a client before the servers it calls, and by name where no known call
+// decides. Workloads that call each other in a circle stand together, by name.
+func (o *cutoverOrder) of(namespace string) []api.Ref {
+	st := o.st
 	byName := map[string]api.Ref{}
 	var names []string
 	for _, w := range st.WorkloadsIn(namespace) {
@@ -27,12 +41,13 @@ func CutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge, namespace
 	}
 	slices.Sort(names)
 	calls := map[string][]string{}
-	for _, e := range edges {
-		if e.To.Namespace != namespace || e.From.Namespace != namespace {
+	for _, e := range o.within[namespace] {
+		d := o.bySubject[e.To]
+		if d == nil {
 			continue
 		}
-		for _, c := range f.callers(e.From) {
-			for _, srv := range behind[e.To] {
+		for _, c := range o.f.callers(e.From) {
+			for _, srv := range d.Workloads {
 				if srv != c.Ref() {
 					calls[c.Ref().String()] = append(calls[c.Ref().String()], srv.String())
 				}
@@ -91,4 +106,10 @@ func clientsFirst(comps [][]string, calls map[string][]string) [][]string {
 		}
 	}
 	return out
+}
+
+// CutoverOrder lists the workloads of one namespace in the order in which they restart. A plan over many namespaces
+// indexes edges and decisions once instead.
+func CutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge, namespace string) []api.Ref {
+	return newCutoverOrder(st, ds, edges).of(namespace)
 }

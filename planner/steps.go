@@ -33,7 +33,10 @@ type stepper struct {
 	policy   *api.MigrationPolicy
 	tree     *tree
 	edges    []api.Edge
-	ds       []api.Decision
+	// callers are the known callers of each service.
+	callers map[api.Ref]map[api.Ref]bool
+	order   *cutoverOrder
+	ds      []api.Decision
 	byNS     map[string][]*api.Decision
 	moving   map[api.Ref]bool
 	staying  map[api.Ref]bool
@@ -51,6 +54,7 @@ func newStepper(st *mesh.State, ds []api.Decision, edges []api.Edge, p *api.Migr
 	}
 	s := &stepper{
 		st: st, policy: p, tree: newTree(), edges: edges, ds: ds,
+		callers: callersByService(st, edges), order: newCutoverOrder(st, ds, edges),
 		byNS: map[string][]*api.Decision{}, moving: map[api.Ref]bool{}, staying: map[api.Ref]bool{},
 		prepared: map[string]bool{}, active: map[string]bool{}, gateways: map[api.Ref]bool{}, taken: map[api.Ref]bool{},
 	}
