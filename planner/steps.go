@@ -29,14 +29,14 @@ const defaultRestartBatch = 10
 
 // stepper makes the steps of all waves in order, against one growing tree.
 type stepper struct {
-	st       *mesh.State
-	policy   *api.MigrationPolicy
-	tree     *tree
-	edges    []api.Edge
+	st     *mesh.State
+	policy *api.MigrationPolicy
+	tree   *tree
+	edges  []api.Edge
 	// callers are the known callers of each service.
-	callers map[api.Ref]map[api.Ref]bool
-	order   *cutoverOrder
-	ds      []api.Decision
+	callers  map[api.Ref]map[api.Ref]bool
+	order    *cutoverOrder
+	ds       []api.Decision
 	byNS     map[string][]*api.Decision
 	moving   map[api.Ref]bool
 	staying  map[api.Ref]bool
