@@ -8,6 +8,7 @@ func All() []Rule {
 		b08,
 		c60,
 		e11,
+		e18,
 		e20,
 		e21,
 		e22,
