@@ -23,8 +23,8 @@ func Cells(policies []Typed[*security.AuthorizationPolicy], base Request, limit 
 				name := strings.TrimPrefix(f.Name, "not")
 				name = strings.ToLower(name[:1]) + name[1:]
 				switch name {
-				case "requestPrincipals":
-					name = "request.auth.principal"
+				case "requestPrincipals", "request.auth.principal", "request.auth.audiences", "request.auth.presenter":
+					return nil, false
 				case "remoteIpBlocks", "remote.ip", "ipBlocks", "source.ip", "destination.ip":
 					// Addresses are not varied: the caller of an edge is known, its address is not.
 					return nil, false
@@ -152,9 +152,9 @@ func with(r Request, name, v string) Request {
 		}
 		r.Claims = maps.Clone(r.Claims)
 		if r.Claims == nil {
-			r.Claims = map[string]string{}
+			r.Claims = map[string][]string{}
 		}
-		r.Claims[name] = v
+		r.Claims[name] = []string{v}
 	}
 	return r
 }

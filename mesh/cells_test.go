@@ -69,7 +69,7 @@ func TestProxyAuthz(t *testing.T) {
 		{"deny wins", []Typed[*security.AuthorizationPolicy]{allowGet, denyAdmin}, Request{Method: "GET", Path: "/admin/x", Principal: "td/ns/a/sa/b"}, false, Denied},
 		{"deny spares who it names", []Typed[*security.AuthorizationPolicy]{allowGet, denyAdmin}, Request{Method: "GET", Path: "/admin/x", Principal: "td/ns/a/sa/admin"}, false, Allowed},
 		{"plaintext is not the one it names", []Typed[*security.AuthorizationPolicy]{denyAdmin}, Request{Path: "/admin"}, false, Denied},
-		{"claim there", []Typed[*security.AuthorizationPolicy]{allowJWT}, Request{Claims: map[string]string{"request.auth.claims[iss]": "x"}}, false, Allowed},
+		{"claim there", []Typed[*security.AuthorizationPolicy]{allowJWT}, Request{Claims: map[string][]string{"request.auth.claims[iss]": {"x"}}}, false, Allowed},
 		{"claim missing", []Typed[*security.AuthorizationPolicy]{allowJWT}, Request{}, false, Denied},
 		{"HTTP in an ALLOW on a TCP port never matches", []Typed[*security.AuthorizationPolicy]{allowGet}, Request{Method: "GET"}, true, Denied},
 		{"HTTP in a DENY on a TCP port is not looked at", []Typed[*security.AuthorizationPolicy]{denyAdmin}, Request{}, true, Denied},
