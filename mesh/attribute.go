@@ -25,6 +25,8 @@ const (
 	attrPath
 	attrHost
 	attrHeader
+	// attrToken is whether there is a token, where, and whether it is valid.
+	attrToken
 	// Of its token. attrTokenPrincipal looks at the claims iss and sub together.
 	attrTokenPrincipal
 	attrClaim

@@ -1,160 +1,377 @@
 package mesh
 
 import (
+	"cmp"
 	"maps"
+	"net/netip"
 	"slices"
 	"strings"
 
 	security "istio.io/api/security/v1beta1"
 )
 
-// Cells partitions all requests by what the given policies can tell apart: for
-// each attribute that they mention, one value for each class of values that
-// match the same patterns. Two requests of one cell are treated alike by every
-// rule, so comparing one request of each cell compares all. base holds what is
-// fixed: who calls, and which port. The second result is false when there would
-// be more than limit cells, or when a pattern is one that the partition does not
-// know (a path template): then nothing may be concluded.
+// Space is a set of requests that are to be compared: all that there can be to
+// the port of a destination.
+type Space struct {
+	// Policies of all proxies in all states that are compared.
+	Policies []Typed[*security.AuthorizationPolicy]
+	// Tokens are the rules of all proxies that validate tokens. Without any, a token
+	// is taken to be valid.
+	Tokens []*security.JWTRule
+	// Callers are all identities that any of the proxies may see, "" for plaintext,
+	// those of waypoints included. nil means that any may call.
+	Callers []string
+	// Ports are all that any of the proxies may see. nil means any.
+	Ports []uint16
+	// Settings of the mesh.
+	Settings AuthzSettings
+	// Limit of cells; beyond it nothing is concluded.
+	Limit int
+}
+
+// Cells partitions all requests by what the given policies can tell apart; see
+// Space.Cells. Any identity may call, on any port.
 func Cells(policies []Typed[*security.AuthorizationPolicy], base Request, limit int) ([]Request, bool) {
-	patterns := map[string][]string{}
-	for _, p := range policies {
-		for _, r := range Authz(p).Rules {
-			for _, f := range r.Fields {
-				name := strings.TrimPrefix(f.Name, "not")
-				name = strings.ToLower(name[:1]) + name[1:]
-				switch name {
-				case "requestPrincipals", "request.auth.principal", "request.auth.audiences", "request.auth.presenter":
-					return nil, false
-				case "remoteIpBlocks", "remote.ip", "ipBlocks", "source.ip", "destination.ip":
-					// Addresses are not varied: the caller of an edge is known, its address is not.
-					return nil, false
-				case "ports", "destination.port", "principals", "namespaces", "serviceAccounts", "trustDomains",
-					"source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain":
-					continue
-				case "paths":
-					if slices.ContainsFunc(f.Values, func(v string) bool { return strings.Contains(v, "{") }) {
-						return nil, false
-					}
-				}
-				patterns[name] = append(patterns[name], f.Values...)
-			}
-		}
+	return Space{Policies: policies, Limit: limit}.Cells(base)
+}
+
+// Cells partitions all requests of a space by what its policies can tell apart.
+// Whatever a request is, one of the cells is matched by the same policies: for
+// each caller and port, by each kind of proxy. So comparing one request of each
+// cell compares all. What base sets is fixed; the caller and the port are not
+// varied (see Callers).
+//
+// Cells are few because only what can decide is told apart: the values of one
+// field are one class; a rule that no caller can match is left out; once a rule
+// of a policy matches, its other rules make no difference; and once an attribute
+// rules a rule out, its other attributes make none.
+//
+// The second result is false when there would be more cells than the limit, or
+// when no value could be found that stands for a class: then nothing may be
+// concluded.
+func (s Space) Cells(base Request) ([]Request, bool) {
+	groups, ok := groupsOf(s.Policies, s.Settings)
+	if !ok {
+		return nil, false
 	}
-	out := []Request{base}
-	for _, name := range slices.Sorted(maps.Keys(patterns)) {
-		values := classes(patterns[name], other(name), optional(name))
-		if len(out)*len(values) > limit {
+	groups = merge(s.inContext(append(groups, tokenGroups(s.Tokens)...)))
+	dims := dimensionsOf(groups, base)
+	if slices.ContainsFunc(dims, func(d *dimension) bool { return d.id.kind == attrHeader && touchesTokens(s.Tokens, d.id.name) }) {
+		return nil, false
+	}
+	cells := []cell{start(groups, dims, base)}
+	for _, d := range dims {
+		values, ok := d.values(base, s.Limit)
+		if !ok {
 			return nil, false
 		}
-		var next []Request
-		for _, r := range out {
-			for _, v := range values {
-				next = append(next, with(r, name, v))
+		seen := map[string]bool{}
+		var next []cell
+		for _, c := range cells {
+			for _, v := range d.possible(values, &c.request) {
+				n := c.with(groups, v)
+				if k := n.key(d); !seen[k] {
+					seen[k] = true
+					next = append(next, n)
+				}
+			}
+			if len(next) > s.Limit {
+				return nil, false
 			}
 		}
-		out = next
+		cells = next
+	}
+	out := make([]Request, len(cells))
+	for i := range cells {
+		out[i] = cells[i].request
 	}
 	return out, true
 }
 
-// optional tells whether an attribute may be absent from a request.
-func optional(name string) bool {
-	return strings.HasPrefix(name, "request.") || name == "connection.sni"
-}
-
-// other is a value of an attribute that no pattern is likely to mention.
-func other(name string) string {
-	switch name {
-	case "paths":
-		return "/anything-else"
-	case "methods":
-		return "PATCH"
-	case "hosts":
-		return "anything.else"
-	}
-	return "anything-else"
-}
-
-// classes gives one value for each set of patterns that some value matches.
-func classes(patterns []string, other string, absent bool) []string {
-	slices.Sort(patterns)
-	patterns = slices.Compact(patterns)
-	candidates := []string{other, other + "-2"}
-	var prefixes, suffixes []string
-	for _, p := range patterns {
-		switch {
-		case p == "*":
-		case strings.HasPrefix(p, "*"):
-			suffixes = append(suffixes, p[1:])
-		case strings.HasSuffix(p, "*"):
-			prefixes = append(prefixes, p[:len(p)-1])
-		default:
-			candidates = append(candidates, p)
-		}
-	}
-	for _, p := range prefixes {
-		candidates = append(candidates, p+"anything-else", p)
-		for _, s := range suffixes {
-			candidates = append(candidates, p+s, p+"-"+s)
-		}
-	}
-	for _, s := range suffixes {
-		candidates = append(candidates, other+s)
-	}
-	seen := map[string]bool{}
-	var out []string
-	if absent {
-		candidates = append([]string{""}, candidates...)
-	}
-	for _, c := range candidates {
-		if c == "" && !absent {
-			continue
-		}
-		var key strings.Builder
-		for _, p := range patterns {
-			if matchString(p, c) {
-				key.WriteByte('1')
-			} else {
-				key.WriteByte('0')
+// inContext splits the groups by the callers and ports for which their
+// conjunctions can hold, and takes the fields on these out.
+func (s Space) inContext(groups []group) []group {
+	var out []group
+	for _, g := range groups {
+		for _, and := range g.ands {
+			context, rest, ok := s.split(and)
+			if ok {
+				out = append(out, group{g.key + " " + context, []conjunction{rest}})
 			}
-		}
-		k := key.String()
-		if !seen[k] {
-			seen[k] = true
-			out = append(out, c)
 		}
 	}
 	return out
 }
 
-// with sets one attribute of a request; an empty value leaves it out.
-func with(r Request, name, v string) Request {
-	switch name {
-	case "methods":
-		r.Method = v
-	case "paths":
-		r.Path = v
-	case "hosts":
-		r.Host = v
-	case "connection.sni":
-		r.SNI = v
-	default:
-		if v == "" {
-			return r
+// split takes the fields on the caller and the port out of a conjunction and tells
+// for which callers and ports they hold; not ok when for none.
+func (s Space) split(and conjunction) (context string, rest conjunction, ok bool) {
+	var known, open conjunction
+	for _, f := range and {
+		switch {
+		case f.of.ofIdentity() && s.Callers != nil, f.of.kind == attrPort && s.Ports != nil:
+			known = append(known, f)
+		case f.of.ofIdentity(), f.of.kind == attrPort:
+			open = append(open, f)
+		default:
+			rest = append(rest, f)
 		}
-		if key, ok := strings.CutPrefix(name, "request.headers["); ok {
-			r.Headers = maps.Clone(r.Headers)
-			if r.Headers == nil {
-				r.Headers = map[string]string{}
-			}
-			r.Headers[strings.ToLower(strings.TrimSuffix(key, "]"))] = v
-			return r
-		}
-		r.Claims = maps.Clone(r.Claims)
-		if r.Claims == nil {
-			r.Claims = map[string][]string{}
-		}
-		r.Claims[name] = []string{v}
 	}
-	return r
+	callers, ports := s.Callers, s.Ports
+	if callers == nil {
+		callers = []string{""}
+	}
+	if ports == nil {
+		ports = []uint16{0}
+	}
+	var b strings.Builder
+	for _, c := range callers {
+		for _, p := range ports {
+			hit := allFields(known, &Request{Principal: c, Port: p})
+			b.WriteByte('0' + byte(hit))
+			ok = ok || hit != no
+		}
+	}
+	return b.String() + open.key(), rest, ok
+}
+
+// cell is a request of which some attributes are set, and how far each
+// conjunction of each group holds for it.
+type cell struct {
+	request Request
+	state   []byte
+}
+
+// States of a conjunction. A group of which one is met is met.
+const (
+	ruledOut byte = iota
+	stillMay
+	// stillDoubtful: one of its fields is not known to hold, and none is known not to.
+	stillDoubtful
+	met
+)
+
+// start makes the cell in which nothing is set but what is fixed.
+func start(groups []group, dims []*dimension, base Request) cell {
+	c := cell{request: base}
+	index := 0
+	for _, g := range groups {
+		for _, and := range g.ands {
+			state := stillMay
+			for i := range and {
+				f := &and[i]
+				if d := dimensionOf(f.of); slices.ContainsFunc(dims, func(x *dimension) bool { return x.id == d }) {
+					continue
+				}
+				switch f.holds(&base) {
+				case no:
+					state = ruledOut
+				case maybe:
+					state = max(state, stillDoubtful)
+				case yes:
+				}
+				if state == ruledOut {
+					break
+				}
+			}
+			c.state = append(c.state, state)
+			for _, d := range dims {
+				d.note(index, and)
+			}
+			index++
+		}
+	}
+	none := make([]bool, index)
+	for i := len(dims) - 1; i >= 0; i-- {
+		dims[i].pending = slices.Clone(none)
+		dims[i].claimsLater = i+1 < len(dims) && (dims[i+1].ofToken || dims[i+1].claimsLater)
+		for _, e := range dims[i].effects {
+			none[e.index] = true
+		}
+	}
+	c.settle(groups, none)
+	return c
+}
+
+// with sets one more attribute.
+func (c cell) with(groups []group, v value) cell {
+	n := cell{request: v.set(c.request), state: slices.Clone(c.state)}
+	for _, e := range v.dim.effects {
+		if n.state[e.index] == ruledOut || n.state[e.index] == met {
+			continue
+		}
+		hit := v.answers[e.atom]
+		if e.negative {
+			hit = hit.not()
+		}
+		switch hit {
+		case no:
+			n.state[e.index] = ruledOut
+		case maybe:
+			n.state[e.index] = stillDoubtful
+		case yes:
+		}
+	}
+	n.settle(groups, v.dim.pending)
+	return n
+}
+
+// settle marks the groups of which a conjunction has nothing left that could rule
+// it out; pending are those that have.
+func (c *cell) settle(groups []group, pending []bool) {
+	i := 0
+	for _, g := range groups {
+		end := i + len(g.ands)
+		for j := i; j < end; j++ {
+			if c.state[j] == met || c.state[j] == stillMay && !pending[j] {
+				for k := i; k < end; k++ {
+					c.state[k] = met
+				}
+				break
+			}
+		}
+		i = end
+	}
+}
+
+// key is the same for cells that nothing after this dimension can tell apart.
+func (c *cell) key(d *dimension) string {
+	k := string(c.state)
+	if d.claimsLater {
+		k += string(byte('0' + c.request.Token.State))
+	}
+	return k
+}
+
+// dimension is an attribute that is varied, with what is asked about it.
+type dimension struct {
+	id attribute
+	// ofToken: only a valid token has it.
+	ofToken bool
+	atoms   []field
+	keys    map[string]int
+	effects []effect
+	// pending tells which conjunctions a later attribute can still rule out.
+	pending []bool
+	// claimsLater: a later attribute is one that only a valid token has.
+	claimsLater bool
+}
+
+// effect of an atom on a conjunction.
+type effect struct {
+	index, atom int
+	negative    bool
+}
+
+// value is one class of an attribute: how to set it, and which atoms it matches.
+type value struct {
+	dim     *dimension
+	set     func(Request) Request
+	answers []tri
+}
+
+// dimensionOf is the attribute that is varied when a field looks at another: what
+// lies in the same place of a request, or can only be chosen together.
+func dimensionOf(a attribute) attribute {
+	switch {
+	case a.kind == attrHeader && a.name == ":authority":
+		return attribute{kind: attrHost}
+	case a.kind == attrHeader && a.name == ":method":
+		return attribute{kind: attrMethod}
+	case a.kind == attrHeader && a.name == ":path":
+		return attribute{kind: attrPath}
+	case a.kind == attrTokenPrincipal, a.kind == attrClaim && (a.name == claimIssuer || a.name == claimSubject):
+		return attribute{kind: attrTokenPrincipal}
+	}
+	return a
+}
+
+// varied tells whether an attribute is varied rather than fixed or unknown.
+func varied(a attribute, base *Request) bool {
+	switch a.kind {
+	case attrSourceIP:
+		return !base.Source.IsValid()
+	case attrRemoteIP:
+		return !base.Remote.IsValid() && !base.Source.IsValid()
+	case attrDestinationIP:
+		return !base.Destination.IsValid()
+	case attrMethod:
+		return base.Method == ""
+	case attrPath:
+		return base.Path == ""
+	case attrHost:
+		return base.Host == ""
+	case attrSNI:
+		return base.SNI == ""
+	case attrHeader:
+		return a.name != ":scheme"
+	case attrTokenPrincipal, attrClaim, attrToken:
+		return true
+	default:
+		return false
+	}
+}
+
+// dimensionsOf lists what is to be varied, tokens before their claims.
+func dimensionsOf(groups []group, base Request) []*dimension {
+	byID := map[attribute]*dimension{}
+	for _, g := range groups {
+		for _, and := range g.ands {
+			for i := range and {
+				id := dimensionOf(and[i].of)
+				if !varied(id, &base) {
+					continue
+				}
+				d := byID[id]
+				if d == nil {
+					d = &dimension{id: id, ofToken: id.kind == attrClaim || id.kind == attrTokenPrincipal, keys: map[string]int{}}
+					byID[id] = d
+				}
+				if k := and[i].key(); !d.has(k) {
+					d.keys[k] = len(d.atoms)
+					atom := and[i]
+					atom.negative = false
+					d.atoms = append(d.atoms, atom)
+				}
+			}
+		}
+	}
+	if byID[attribute{kind: attrToken}] == nil {
+		for _, d := range byID {
+			d.ofToken = false
+		}
+	}
+	return slices.SortedFunc(maps.Values(byID), func(a, b *dimension) int {
+		return cmp.Or(cmp.Compare(a.id.kind, b.id.kind), cmp.Compare(a.id.name, b.id.name))
+	})
+}
+
+func (d *dimension) has(key string) bool { _, ok := d.keys[key]; return ok }
+
+// note takes down what a conjunction asks of this attribute.
+func (d *dimension) note(index int, and conjunction) {
+	for i := range and {
+		if dimensionOf(and[i].of) == d.id {
+			d.effects = append(d.effects, effect{index, d.keys[and[i].key()], and[i].negative})
+		}
+	}
+}
+
+// possible leaves the values that a request can have: claims are in valid tokens.
+func (d *dimension) possible(values []value, r *Request) []value {
+	if d.ofToken && r.Token.State != TokenValid {
+		return values[:1] // The first is the absent one.
+	}
+	return values
+}
+
+// blocks lists the address blocks of a dimension.
+func (d *dimension) blocks() []netip.Prefix {
+	var out []netip.Prefix
+	for _, a := range d.atoms {
+		for _, m := range a.values {
+			out = append(out, m.block)
+		}
+	}
+	return out
 }

@@ -303,24 +303,9 @@ func (p *ProxyProgram) Verdict(r Request) Verdict {
 }
 
 func (p *ProxyProgram) verdict(r *Request) Verdict {
-	doubt := ""
-	external := Verdict{}
-	for i := range p.custom {
-		c := &p.custom[i]
-		hit := c.matches(r)
-		if hit == no || c.ignored && p.badCustom == "" {
-			continue
-		}
-		switch {
-		case hit == yes && p.badCustom != "" && !c.dryRun:
-			return Verdict{Denied, c.by + ": " + p.badCustom}
-		case p.badCustom != "" && c.dryRun:
-		case hit == maybe || c.dryRun || c.unsure:
-			// A dry-run CUSTOM rule denies in some versions of istiod and asks the authorizer in others.
-			doubt = c.by
-		case external.Outcome == OutcomeUnknown:
-			external = Verdict{External, c.by}
-		}
+	external, doubt := p.external(r)
+	if external.Outcome == Denied {
+		return external
 	}
 	for i := range p.deny {
 		switch p.deny[i].matches(r) {
@@ -351,6 +336,35 @@ func (p *ProxyProgram) verdict(r *Request) Verdict {
 		return external
 	}
 	return Verdict{Allowed, "no ALLOW policy applies"}
+}
+
+// external tells whether an external authorizer decides (External) or denies
+// because it cannot be called (Denied), and which rule may change that.
+func (p *ProxyProgram) external(r *Request) (v Verdict, doubt string) {
+	asked := ""
+	for i := range p.custom {
+		c := &p.custom[i]
+		if c.ignored && p.badCustom == "" || c.dryRun && p.badCustom != "" {
+			continue
+		}
+		hit := c.matches(r)
+		switch {
+		case hit == no:
+		case c.dryRun || hit == yes && c.unsure:
+			// A dry-run CUSTOM rule denies in some versions of istiod and asks the authorizer in others.
+			doubt = c.by
+		case hit == maybe:
+			asked = c.by
+		case p.badCustom != "":
+			return Verdict{Denied, c.by + ": " + p.badCustom}, ""
+		case v.Outcome != External:
+			v = Verdict{External, c.by}
+		}
+	}
+	if doubt == "" && v.Outcome != External {
+		doubt = asked
+	}
+	return v, doubt
 }
 
 // firstMatch finds the first rule that matches, or else one that may.

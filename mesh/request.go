@@ -34,6 +34,9 @@ type Request struct {
 	// proxy has already divided those that are lists separated by spaces, like
 	// "scope". Claims of other types match nothing, so they are left out.
 	Claims map[string][]string
+	// Token says whether the request carries one. Policies look only at Claims; see
+	// TokenRules.Validate.
+	Token Token
 	// SNI of the connection; empty when there is none.
 	SNI string
 

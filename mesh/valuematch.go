@@ -72,8 +72,12 @@ const (
 	opPort
 	// opIssuerSubject compares the claims iss and sub.
 	opIssuerSubject
-	// opNever matches nothing; opUnknown nobody knows.
-	opNever
+	// opTokenAt is where a token is, opTokenValid whether it is valid, opAudience an
+	// audience as rules of tokens compare it.
+	opTokenAt
+	opTokenValid
+	opAudience
+	// opUnknown nobody knows.
 	opUnknown
 )
 
@@ -235,6 +239,8 @@ func (m *valueMatcher) matchText(s string) bool {
 		return len(s) >= len(m.text) && equalFoldASCII(s[len(s)-len(m.text):], m.text)
 	case opTemplate:
 		return m.template.matches(s)
+	case opAudience:
+		return audience(s) == m.text
 	default:
 		return false
 	}
@@ -357,12 +363,8 @@ func (f *field) holds(r *Request) tri {
 }
 
 func (f *field) value(m *valueMatcher, r *Request) tri {
-	switch m.op {
-	case opNever:
-		return no
-	case opUnknown:
+	if m.op == opUnknown {
 		return maybe
-	default:
 	}
 	switch f.of.kind {
 	case attrPrincipal, attrNamespace, attrServiceAccount, attrTrustDomain:
@@ -394,6 +396,11 @@ func (f *field) value(m *valueMatcher, r *Request) tri {
 		return answer(r.Host != "" && m.matchText(r.Host))
 	case attrHeader:
 		return matchHeader(m, f.of.name, r)
+	case attrToken:
+		if m.op == opTokenValid {
+			return answer(r.Token.State == TokenValid)
+		}
+		return answer(r.Token.State != TokenNone && r.Token.At == m.text)
 	case attrTokenPrincipal:
 		return answer(matchClaimString(m.iss, r.Claims[claimIssuer]) && matchClaimString(m.sub, r.Claims[claimSubject]))
 	case attrClaim:

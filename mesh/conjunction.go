@@ -1,0 +1,152 @@
+package mesh
+
+import (
+	"cmp"
+	"slices"
+	"strconv"
+	"strings"
+
+	security "istio.io/api/security/v1beta1"
+)
+
+// conjunction is a list of fields that must all hold for a rule to match.
+type conjunction []field
+
+// group holds the conjunctions that together decide one thing: one policy, as one
+// kind of proxy evaluates it, for one set of callers. Which of them matches does
+// not matter, only whether one does.
+type group struct {
+	key  string
+	ands []conjunction
+}
+
+// maxConjunctions bounds what one rule may be multiplied out to.
+const maxConjunctions = 4096
+
+// groupsOf multiplies out the rules of all policies, as an Envoy takes them with
+// and without HTTP and as ztunnel takes them. The second result is false when a
+// rule is too large.
+func groupsOf(policies []Typed[*security.AuthorizationPolicy], set AuthzSettings) ([]group, bool) {
+	var out []group
+	add := func(form string, policy int, clauses [][][]field) bool {
+		ands, ok := multiply(clauses)
+		out = append(out, group{key: form + " " + strconv.Itoa(policy), ands: ands})
+		return ok
+	}
+	for _, tcp := range []bool{false, true} {
+		p := compileProxy(policies, tcp, set)
+		for _, r := range slices.Concat(p.custom, p.deny, p.allow) {
+			if !add("proxy "+strconv.FormatBool(tcp), r.policy, [][][]field{r.from, r.to}) {
+				return nil, false
+			}
+		}
+	}
+	z := CompileZtunnel(policies)
+	for _, r := range slices.Concat(z.deny, z.allow) {
+		clauses := make([][][]field, len(r.clauses))
+		for i, c := range r.clauses {
+			// ztunnel skips an entry without fields.
+			clauses[i] = slices.DeleteFunc(slices.Clone(c), func(e []field) bool { return len(e) == 0 })
+		}
+		if !add("ztunnel", r.policy, clauses) {
+			return nil, false
+		}
+	}
+	return out, true
+}
+
+// multiply turns "one entry of each clause" into a list of conjunctions.
+func multiply(clauses [][][]field) ([]conjunction, bool) {
+	out := []conjunction{nil}
+	for _, c := range clauses {
+		var next []conjunction
+		if len(out)*len(c) > maxConjunctions {
+			return nil, false
+		}
+		for _, and := range out {
+			for _, e := range c {
+				next = append(next, slices.Concat(and, e))
+			}
+		}
+		out = next
+	}
+	return out, true
+}
+
+// key is the same for two fields exactly when they look at the same and have the
+// same values, whatever the order.
+func (f *field) key() string {
+	parts := make([]string, len(f.values))
+	for i := range f.values {
+		parts[i] = f.values[i].key()
+	}
+	slices.Sort(parts)
+	return strconv.Itoa(int(f.of.kind)) + strconv.Quote(f.of.name) + strings.Join(slices.Compact(parts), "|")
+}
+
+func (m *valueMatcher) key() string {
+	k := strconv.Itoa(int(m.op)) + strconv.Quote(m.text) + strconv.Quote(m.more) + strings.Join(m.pieces, "*")
+	switch m.op {
+	case opBlock:
+		k += m.block.Masked().String()
+	case opPort:
+		k += strconv.Itoa(int(m.port))
+	case opIssuerSubject:
+		k += m.iss.key() + m.sub.key()
+	default:
+	}
+	return k
+}
+
+// literal is the key of a field and whether it is negated.
+func (f *field) literal() string {
+	if f.negative {
+		return "!" + f.key()
+	}
+	return f.key()
+}
+
+// key of a conjunction; the order of its fields does not matter.
+func (c conjunction) key() string {
+	parts := make([]string, len(c))
+	for i := range c {
+		parts[i] = c[i].literal()
+	}
+	slices.Sort(parts)
+	return strings.Join(slices.Compact(parts), "&")
+}
+
+// merge joins the groups of one key, takes out what is said twice, and of groups
+// that decide the same leaves one.
+func merge(groups []group) []group {
+	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(a.key, b.key) })
+	var joined []group
+	for _, g := range groups {
+		if n := len(joined); n > 0 && joined[n-1].key == g.key {
+			joined[n-1].ands = append(joined[n-1].ands, g.ands...)
+			continue
+		}
+		joined = append(joined, group{g.key, slices.Clone(g.ands)})
+	}
+	seen := map[string]bool{}
+	var out []group
+	for _, g := range joined {
+		keys := map[string]bool{}
+		g.ands = slices.DeleteFunc(g.ands, func(c conjunction) bool {
+			k := c.key()
+			twice := keys[k]
+			keys[k] = true
+			return twice
+		})
+		all := make([]string, len(g.ands))
+		for i, c := range g.ands {
+			all[i] = c.key()
+		}
+		slices.Sort(all)
+		if k := strings.Join(all, "\n"); len(g.ands) > 0 && !seen[k] {
+			seen[k] = true
+			out = append(out, g)
+		}
+	}
+	return out
+}
