@@ -81,15 +81,31 @@ const (
 // conditionAttribute reads the key of a "when". Source: New of
 // pilot/pkg/security/authz/model/model.go and its generators.
 func conditionAttribute(key string) (attribute, keyState) {
-	kinds := map[string]attribute{
-		"destination.ip": {kind: attrDestinationIP}, "destination.port": {kind: attrPort}, "connection.sni": {kind: attrSNI},
-		"source.ip": {kind: attrSourceIP}, "remote.ip": {kind: attrRemoteIP}, "source.namespace": {kind: attrNamespace},
-		"source.trustDomain": {kind: attrTrustDomain}, "source.serviceAccount": {kind: attrServiceAccount},
-		"source.principal": {kind: attrPrincipal}, "request.auth.principal": {kind: attrTokenPrincipal},
-		"request.auth.audiences": {attrClaim, claimAudience}, "request.auth.presenter": {attrClaim, claimPresenter},
-	}
-	if a, ok := kinds[key]; ok {
-		return a, keyOK
+	switch key {
+	case "destination.ip":
+		return attribute{kind: attrDestinationIP}, keyOK
+	case "destination.port":
+		return attribute{kind: attrPort}, keyOK
+	case "connection.sni":
+		return attribute{kind: attrSNI}, keyOK
+	case "source.ip":
+		return attribute{kind: attrSourceIP}, keyOK
+	case "remote.ip":
+		return attribute{kind: attrRemoteIP}, keyOK
+	case "source.namespace":
+		return attribute{kind: attrNamespace}, keyOK
+	case "source.trustDomain":
+		return attribute{kind: attrTrustDomain}, keyOK
+	case "source.serviceAccount":
+		return attribute{kind: attrServiceAccount}, keyOK
+	case "source.principal":
+		return attribute{kind: attrPrincipal}, keyOK
+	case "request.auth.principal":
+		return attribute{kind: attrTokenPrincipal}, keyOK
+	case "request.auth.audiences":
+		return attribute{attrClaim, claimAudience}, keyOK
+	case "request.auth.presenter":
+		return attribute{attrClaim, claimPresenter}, keyOK
 	}
 	if rest, ok := strings.CutPrefix(key, "experimental.envoy.filters."); ok {
 		if !strings.Contains(rest, "[") {

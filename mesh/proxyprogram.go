@@ -240,6 +240,9 @@ func (c *proxyCompiler) add(out []field, a attribute, values, not []string) []fi
 			c.bad = true
 			continue
 		}
+		if c.tcp && a.kind == attrRemoteIP {
+			a.kind = attrSourceIP // Without HTTP there is no X-Forwarded-For.
+		}
 		f := field{of: a, negative: l.negative}
 		for _, v := range l.values {
 			f.values = append(f.values, c.matchers(a, v)...)
