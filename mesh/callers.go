@@ -70,7 +70,7 @@ func Callers(policies []Typed[*security.AuthorizationPolicy], set AuthzSettings,
 
 // identityAtoms lists the different fields on the caller of all rules.
 func identityAtoms(policies []Typed[*security.AuthorizationPolicy], set AuthzSettings) ([]field, bool) {
-	groups, ok := groupsOf(policies, set)
+	groups, ok := groupsOf(policies, set, false)
 	seen := map[string]bool{}
 	var out []field
 	for _, g := range groups {

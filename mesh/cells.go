@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"cmp"
+	"fmt"
 	"maps"
 	"net/netip"
 	"slices"
@@ -13,8 +14,12 @@ import (
 // Space is a set of requests that are to be compared: all that there can be to
 // the port of a destination.
 type Space struct {
-	// Policies of all proxies in all states that are compared.
+	// Policies that are told apart one by one.
 	Policies []Typed[*security.AuthorizationPolicy]
+	// Sets of policies that are always evaluated as a whole: all that apply at one
+	// proxy in one state. Only their verdicts are told apart, which takes fewer cells
+	// than telling apart which policy matches.
+	Sets [][]Typed[*security.AuthorizationPolicy]
 	// Tokens are the rules of all proxies that validate tokens. Without any, a token
 	// is taken to be valid.
 	Tokens []*security.JWTRule
@@ -36,8 +41,9 @@ func Cells(policies []Typed[*security.AuthorizationPolicy], base Request, limit 
 }
 
 // Cells partitions all requests of a space by what its policies can tell apart.
-// Whatever a request is, one of the cells is matched by the same policies: for
-// each caller and port, by each kind of proxy. So comparing one request of each
+// Whatever a request is, one of the cells is matched by the same policies, and
+// gets the same verdict from each set: for each caller and port, by each kind of
+// proxy. So comparing one request of each
 // cell compares all. What base sets is fixed; the caller and the port are not
 // varied (see Callers).
 //
@@ -50,7 +56,14 @@ func Cells(policies []Typed[*security.AuthorizationPolicy], base Request, limit 
 // when no value could be found that stands for a class: then nothing may be
 // concluded.
 func (s Space) Cells(base Request) ([]Request, bool) {
-	groups, ok := groupsOf(s.Policies, s.Settings)
+	groups, ok := groupsOf(s.Policies, s.Settings, false)
+	for i, set := range s.Sets {
+		more, few := groupsOf(set, s.Settings, true)
+		for _, g := range more {
+			groups = append(groups, group{fmt.Sprintf("set %d %s", i, g.key), g.ands})
+		}
+		ok = ok && few
+	}
 	if !ok {
 		return nil, false
 	}

@@ -117,11 +117,9 @@ func drawRequest(t *rapid.T) Request {
 }
 
 // judged is everything that any proxy makes of a request, from any caller.
-func judged(t *rapid.T, policies []Typed[*security.AuthorizationPolicy], r Request, callers []string) string {
+func judged(sets [][]Typed[*security.AuthorizationPolicy], r Request, callers []string) string {
 	out := ""
-	for n := range policies {
-		// Each policy by itself, so that the vector does not hide behind a verdict.
-		one := policies[n : n+1]
+	for _, one := range sets {
 		http, tcp, z := CompileProxy(one, false), CompileProxy(one, true), CompileZtunnel(one)
 		for _, c := range callers {
 			for _, port := range []uint16{80, 81, 82} {
@@ -141,7 +139,20 @@ func TestCellsAreComplete(t *testing.T) {
 	small, all := 0, 0
 	rapid.Check(t, func(t *rapid.T) {
 		policies := drawPolicies(t)
-		space := Space{Policies: policies, Limit: 3000}
+		space := Space{Limit: 3000}
+		var sets [][]Typed[*security.AuthorizationPolicy]
+		if rapid.Bool().Draw(t, "sets") {
+			for range rapid.IntRange(1, 3).Draw(t, "how many") {
+				sets = append(sets, rapid.SliceOfN(rapid.SampledFrom(policies), 1, 3).Draw(t, "set"))
+			}
+			space.Sets = sets
+		} else {
+			space.Policies = policies
+			for n := range policies {
+				// Each by itself, so that what matches does not hide behind a verdict.
+				sets = append(sets, policies[n:n+1])
+			}
+		}
 		if rapid.Bool().Draw(t, "known callers") {
 			space.Callers = drawnCallers[:rapid.IntRange(1, len(drawnCallers)).Draw(t, "callers")]
 		}
@@ -157,11 +168,11 @@ func TestCellsAreComplete(t *testing.T) {
 		}
 		vectors := map[string]bool{}
 		for _, c := range cells {
-			vectors[judged(t, policies, c, callers)] = true
+			vectors[judged(sets, c, callers)] = true
 		}
 		for range 5 {
 			r := drawRequest(t)
-			if !vectors[judged(t, policies, r, callers)] {
+			if !vectors[judged(sets, r, callers)] {
 				t.Fatalf("no cell of %d stands for %+v under\n%v", len(cells), r, policySpecs(policies))
 			}
 		}

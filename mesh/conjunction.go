@@ -2,6 +2,7 @@ package mesh
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -12,8 +13,8 @@ import (
 // conjunction is a list of fields that must all hold for a rule to match.
 type conjunction []field
 
-// group holds the conjunctions that together decide one thing: one policy, as one
-// kind of proxy evaluates it, for one set of callers. Which of them matches does
+// group holds the conjunctions that together decide one thing: one policy, or all
+// of one action, as one kind of proxy evaluates them, for one set of callers. Which of them matches does
 // not matter, only whether one does.
 type group struct {
 	key  string
@@ -23,36 +24,53 @@ type group struct {
 // maxConjunctions bounds what one rule may be multiplied out to.
 const maxConjunctions = 4096
 
-// groupsOf multiplies out the rules of all policies, as an Envoy takes them with
-// and without HTTP and as ztunnel takes them. The second result is false when a
-// rule is too large.
-func groupsOf(policies []Typed[*security.AuthorizationPolicy], set AuthzSettings) ([]group, bool) {
+// groupsOf multiplies out the rules of policies, as an Envoy takes them with and
+// without HTTP and as ztunnel takes them. together is true for policies that are
+// always evaluated as a whole: then all of one action decide as one. The second
+// result is false when a rule is too large.
+func groupsOf(policies []Typed[*security.AuthorizationPolicy], set AuthzSettings, together bool) ([]group, bool) {
 	var out []group
-	add := func(form string, policy int, clauses [][][]field) bool {
-		ands, ok := multiply(clauses)
-		out = append(out, group{key: form + " " + strconv.Itoa(policy), ands: ands})
-		return ok
+	ok := true
+	add := func(form, action string, policy int, clauses [][][]field) {
+		if !together {
+			action = strconv.Itoa(policy)
+		}
+		ands, few := multiply(clauses)
+		ok = ok && few
+		out = append(out, group{key: form + " " + action, ands: ands})
 	}
 	for _, tcp := range []bool{false, true} {
-		p := compileProxy(policies, tcp, set)
-		for _, r := range slices.Concat(p.custom, p.deny, p.allow) {
-			if !add("proxy "+strconv.FormatBool(tcp), r.policy, [][][]field{r.from, r.to}) {
-				return nil, false
-			}
+		p, form := compileProxy(policies, tcp, set), "http"
+		if tcp {
+			form = "tcp"
+		}
+		for _, r := range p.custom {
+			add(form, fmt.Sprintf("custom %q %v", r.provider, r.dryRun), r.policy, [][][]field{r.from, r.to})
+		}
+		for _, r := range p.deny {
+			add(form, "deny", r.policy, [][][]field{r.from, r.to})
+		}
+		for _, r := range p.allow {
+			add(form, "allow", r.policy, [][][]field{r.from, r.to})
 		}
 	}
 	z := CompileZtunnel(policies)
-	for _, r := range slices.Concat(z.deny, z.allow) {
-		clauses := make([][][]field, len(r.clauses))
-		for i, c := range r.clauses {
-			// ztunnel skips an entry without fields.
-			clauses[i] = slices.DeleteFunc(slices.Clone(c), func(e []field) bool { return len(e) == 0 })
-		}
-		if !add("ztunnel", r.policy, clauses) {
-			return nil, false
-		}
+	for _, r := range z.deny {
+		add("ztunnel", "deny", r.policy, r.filled())
 	}
-	return out, true
+	for _, r := range z.allow {
+		add("ztunnel", "allow", r.policy, r.filled())
+	}
+	return out, ok
+}
+
+// filled are the clauses without the entries that ztunnel skips, those without fields.
+func (z *ztunnelRule) filled() [][][]field {
+	out := make([][][]field, len(z.clauses))
+	for i, c := range z.clauses {
+		out[i] = slices.DeleteFunc(slices.Clone(c), func(e []field) bool { return len(e) == 0 })
+	}
+	return out
 }
 
 // multiply turns "one entry of each clause" into a list of conjunctions.

@@ -62,7 +62,7 @@ func BenchmarkCells(b *testing.B) {
 	for _, n := range []int{1, 3, 6} {
 		policies := benchPolicies(n)
 		for _, callers := range [][]string{nil, {"cluster.local/ns/a0/sa/web", "cluster.local/ns/shop/sa/waypoint"}} {
-			space := Space{Policies: policies, Callers: callers, Limit: 1 << 20}
+			space := Space{Sets: [][]Typed[*security.AuthorizationPolicy]{policies}, Callers: callers, Limit: 1 << 20}
 			b.Run(fmt.Sprintf("policies=%d/callers=%d", 2*n, len(callers)), func(b *testing.B) {
 				b.ReportAllocs()
 				count := 0
