@@ -43,6 +43,9 @@ type attribute struct {
 // ofIdentity tells whether the attribute is one of who calls.
 func (a attribute) ofIdentity() bool { return a.kind >= attrPrincipal && a.kind <= attrPeerNamespace }
 
+// ofClaims tells whether the attribute is one of what a valid token says.
+func (a attribute) ofClaims() bool { return a.kind == attrTokenPrincipal || a.kind == attrClaim }
+
 // onTCP tells whether Envoy can look at the attribute without HTTP.
 func (a attribute) onTCP() bool {
 	switch a.kind {

@@ -43,8 +43,8 @@ func Cells(policies []Typed[*security.AuthorizationPolicy], base Request, limit 
 // Cells partitions all requests of a space by what its policies can tell apart.
 // Whatever a request is, one of the cells is matched by the same policies, and
 // gets the same verdict from each set: for each caller and port, by each kind of
-// proxy. So comparing one request of each
-// cell compares all. What base sets is fixed; the caller and the port are not
+// proxy, whether it has validated the token or not. So comparing one request of
+// each cell compares all. What base sets is fixed; the caller and the port are not
 // varied (see Callers).
 //
 // Cells are few because only what can decide is told apart: the values of one
@@ -67,7 +67,8 @@ func (s Space) Cells(base Request) ([]Request, bool) {
 	if !ok {
 		return nil, false
 	}
-	groups = merge(s.inContext(append(groups, tokenGroups(s.Tokens)...)))
+	groups = join(groups)
+	groups = distinct(join(s.inContext(slices.Concat(groups, blind(groups), tokenGroups(s.Tokens)))))
 	dims := dimensionsOf(groups, base)
 	if slices.ContainsFunc(dims, func(d *dimension) bool { return d.id.kind == attrHeader && touchesTokens(s.Tokens, d.id.name) }) {
 		return nil, false
@@ -337,7 +338,7 @@ func dimensionsOf(groups []group, base Request) []*dimension {
 				}
 				d := byID[id]
 				if d == nil {
-					d = &dimension{id: id, ofToken: id.kind == attrClaim || id.kind == attrTokenPrincipal, keys: map[string]int{}}
+					d = &dimension{id: id, ofToken: id.ofClaims(), keys: map[string]int{}}
 					byID[id] = d
 				}
 				if k := and[i].key(); !d.has(k) {

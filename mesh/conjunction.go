@@ -64,6 +64,38 @@ func groupsOf(policies []Typed[*security.AuthorizationPolicy], set AuthzSettings
 	return out, ok
 }
 
+// blind are joined groups as a proxy takes them that has validated no token: it knows
+// no claims, whatever the token says.
+func blind(groups []group) []group {
+	var out []group
+	for _, g := range groups {
+		if !slices.ContainsFunc(g.ands, conjunction.ofClaims) {
+			continue
+		}
+		b := group{key: "blind " + g.key}
+		for _, and := range g.ands {
+			var rest conjunction
+			met := true
+			for _, f := range and {
+				if f.of.ofClaims() {
+					met = met && f.negative
+				} else {
+					rest = append(rest, f)
+				}
+			}
+			if met {
+				b.ands = append(b.ands, rest)
+			}
+		}
+		out = append(out, b)
+	}
+	return out
+}
+
+func (c conjunction) ofClaims() bool {
+	return slices.ContainsFunc(c, func(f field) bool { return f.of.ofClaims() })
+}
+
 // filled are the clauses without the entries that ztunnel skips, those without fields.
 func (z *ztunnelRule) filled() [][][]field {
 	out := make([][][]field, len(z.clauses))
@@ -134,32 +166,37 @@ func (c conjunction) key() string {
 	return strings.Join(slices.Compact(parts), "&")
 }
 
-// merge joins the groups of one key, takes out what is said twice, and of groups
-// that decide the same leaves one.
-func merge(groups []group) []group {
+// join joins the groups of one key.
+func join(groups []group) []group {
 	slices.SortStableFunc(groups, func(a, b group) int { return cmp.Compare(a.key, b.key) })
-	var joined []group
+	var out []group
 	for _, g := range groups {
-		if n := len(joined); n > 0 && joined[n-1].key == g.key {
-			joined[n-1].ands = append(joined[n-1].ands, g.ands...)
+		if n := len(out); n > 0 && out[n-1].key == g.key {
+			out[n-1].ands = append(out[n-1].ands, g.ands...)
 			continue
 		}
-		joined = append(joined, group{g.key, slices.Clone(g.ands)})
+		out = append(out, group{g.key, slices.Clone(g.ands)})
 	}
+	return out
+}
+
+// distinct takes out of each group what is said twice, and of groups that decide
+// the same leaves one.
+func distinct(groups []group) []group {
 	seen := map[string]bool{}
 	var out []group
-	for _, g := range joined {
+	for _, g := range groups {
 		keys := map[string]bool{}
+		var all []string
 		g.ands = slices.DeleteFunc(g.ands, func(c conjunction) bool {
 			k := c.key()
-			twice := keys[k]
+			if keys[k] {
+				return true
+			}
 			keys[k] = true
-			return twice
+			all = append(all, k)
+			return false
 		})
-		all := make([]string, len(g.ands))
-		for i, c := range g.ands {
-			all[i] = c.key()
-		}
 		slices.Sort(all)
 		if k := strings.Join(all, "\n"); len(g.ands) > 0 && !seen[k] {
 			seen[k] = true
