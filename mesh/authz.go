@@ -245,23 +245,24 @@ func (l *fieldList) add(name string, values []string, c FieldClass) {
 	l.fields = append(l.fields, AuthzField{Path: l.path + "." + name, Name: name, Values: values, Class: readable(name, values, c), Negative: negative})
 }
 
-// readable downgrades ports and addresses that istiod cannot parse: it leaves
-// them out without a word. One bad value is enough, since the rule then is not
-// what was written.
+// readable downgrades ports and addresses of which istiod can parse none: it
+// leaves each bad value out without a word, and the field with the last.
 func readable(name string, values []string, c FieldClass) FieldClass {
+	var match func(string) (valueMatcher, bool)
+	switch name {
+	case "ports", "notPorts", "destination.port":
+		match = portMatcher
+	case "ipBlocks", "notIpBlocks", "source.ip", "destination.ip":
+		match = blockMatcher
+	default:
+		return c
+	}
 	for _, v := range values {
-		switch name {
-		case "ports", "notPorts", "destination.port":
-			if p, err := strconv.ParseUint(v, 10, 32); err != nil || p > 65535 {
-				return FieldGap
-			}
-		case "ipBlocks", "notIpBlocks", "source.ip", "destination.ip":
-			if _, ok := prefix(v); !ok {
-				return FieldGap
-			}
+		if _, ok := match(v); ok {
+			return c
 		}
 	}
-	return c
+	return FieldGap
 }
 
 // prefix reads an address or a CIDR block.

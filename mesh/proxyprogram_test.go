@@ -142,6 +142,8 @@ func TestActions(t *testing.T) {
 		{"DENY with a port besides denies that on TCP", []string{`{action: DENY, rules: [{to: [{operation: {methods: [POST], ports: ["80"]}}]}]}`}, both, Request{Method: "GET", Port: 81}, Allowed, Allowed},
 		{"ALLOW with a field of HTTP allows nothing on TCP", []string{"{rules: [{to: [{operation: {methods: [POST]}}]}]}"}, both, post, Allowed, Denied},
 		{"an ALLOW rule keeps its brothers", []string{`{rules: [{to: [{operation: {methods: [GET]}}]}, {to: [{operation: {ports: ["80"]}}]}]}`}, both, post, Allowed, Allowed},
+		{"nobody reads X-Forwarded-For on TCP", []string{"{action: DENY, rules: [{from: [{source: {remoteIpBlocks: [10.0.0.1]}}]}]}"}, both,
+			Request{Source: netip.MustParseAddr("1.1.1.1"), Remote: netip.MustParseAddr("10.0.0.1")}, Denied, Allowed},
 		{"SNI is known on TCP", []string{"{rules: [{when: [{key: connection.sni, values: [a]}]}]}"}, both, Request{SNI: "a"}, Allowed, Allowed},
 		{"a token is not", []string{`{action: DENY, rules: [{from: [{source: {requestPrincipals: ["*"]}}]}]}`}, both, post, Allowed, Denied},
 		{"an empty ALLOW denies", []string{"{}"}, both, post, Denied, Denied},
