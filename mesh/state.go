@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"slices"
+	"sync"
 
 	extensions "istio.io/api/extensions/v1alpha1"
 	meshconfig "istio.io/api/mesh/v1alpha1"
@@ -71,6 +72,8 @@ type index struct {
 	raw           map[Kind][]*api.Object
 	hosts         map[string]*api.Service
 	entryHosts    map[string][]Typed[*networking.ServiceEntry]
+	// traffic is built when the first question about routes is asked.
+	traffic func() *trafficIndex
 }
 
 type nsName struct{ namespace, name string }
@@ -121,6 +124,7 @@ func New(inv *api.Inventory) (*State, []api.Unknown) {
 		}
 	}
 	ix.settle()
+	ix.traffic = sync.OnceValue(func() *trafficIndex { return newTrafficIndex(ix) })
 	slices.SortFunc(unknowns, api.Unknown.Compare)
 	return &State{ix: ix}, unknowns
 }

@@ -1,0 +1,284 @@
+package mesh
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+
+	gwv1 "sigs.k8s.io/gateway-api/apis/v1"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+)
+
+// k8sGatewayPrefix marks the name of a Gateway of Gateway API in trafficRoute.gateways.
+const k8sGatewayPrefix = "gateway:"
+
+// routeObject is a Gateway API route of any kind.
+type routeObject struct {
+	*api.Object
+	parents  []gwv1.ParentReference
+	protocol string
+}
+
+// gatewayAPIRoutes turns Gateway API routes into what istiod makes of them: for a Service or ServiceEntry as parent one
+// route for each namespace, port and host, with the rules of all objects sorted together; for a Gateway one route for
+// each object. Source: pilot/pkg/config/kube/gateway/route_collections.go, conversion.go; facts C-01, C-02, L-34.
+func (x *trafficIndex) gatewayAPIRoutes() []*trafficRoute {
+	var out []*trafficRoute
+	merged := map[string]*trafficRoute{}
+	for _, o := range x.routeObjects() {
+		at, _ := created(o.Object)
+		entries := x.ruleEntries(o)
+		for _, p := range o.parents {
+			ns := o.Namespace
+			if p.Namespace != nil {
+				ns = string(*p.Namespace)
+			}
+			kind := "Gateway"
+			if p.Kind != nil {
+				kind = string(*p.Kind)
+			}
+			if kind == "Gateway" {
+				r := &trafficRoute{ref: o.Ref(), namespace: o.Namespace, name: o.Name, createdAt: at, gatewayAPI: true, export: []string{"*"}, gateways: []string{k8sGatewayPrefix + ns + "/" + string(p.Name)}}
+				r.add(o.protocol, entries)
+				out = append(out, r)
+				continue
+			}
+			var port int32
+			if p.Port != nil {
+				port = *p.Port
+			}
+			for _, h := range x.parentHosts(kind, ns, string(p.Name)) {
+				key := fmt.Sprintf("%s %s/%d/%s", o.Kind, o.Namespace, port, h)
+				r := merged[key]
+				if r == nil {
+					r = &trafficRoute{ref: o.Ref(), namespace: o.Namespace, name: strings.ReplaceAll(key, "/", "~"), createdAt: at, gatewayAPI: true, hosts: []string{h},
+						export: exportSet(nil, x.vsExport, o.Namespace)}
+					merged[key] = r
+					out = append(out, r)
+				}
+				r.add(o.protocol, onPort(entries, port))
+			}
+		}
+	}
+	for _, r := range out {
+		slices.SortStableFunc(r.http, compareRank)
+	}
+	return out
+}
+
+// routeObjects lists the routes in istiod's order of age.
+func (x *trafficIndex) routeObjects() []routeObject {
+	var out []routeObject
+	for _, r := range x.ix.httpRoutes {
+		out = append(out, routeObject{r.Object, r.Spec.ParentRefs, "http"})
+	}
+	for _, r := range x.ix.grpcRoutes {
+		out = append(out, routeObject{r.Object, r.Spec.ParentRefs, "http"})
+	}
+	for _, r := range x.ix.tcpRoutes {
+		out = append(out, routeObject{r.Object, r.Spec.ParentRefs, "tcp"})
+	}
+	for _, r := range x.ix.tlsRoutes {
+		out = append(out, routeObject{r.Object, r.Spec.ParentRefs, "tls"})
+	}
+	slices.SortStableFunc(out, func(a, b routeObject) int {
+		at, _ := created(a.Object)
+		bt, _ := created(b.Object)
+		return cmp.Or(cmp.Compare(at, bt), cmp.Compare(a.Namespace, b.Namespace), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Kind, b.Kind))
+	})
+	return out
+}
+
+func (r *trafficRoute) add(protocol string, entries []routeEntry) {
+	switch protocol {
+	case "http":
+		r.http = append(r.http, entries...)
+	case "tcp":
+		r.tcp = append(r.tcp, entries...)
+	case "tls":
+		for _, e := range entries {
+			e.match = routeMatch{present: true, port: e.match.port, sniHosts: r.hosts}
+			r.tls = append(r.tls, e)
+		}
+	}
+}
+
+// onPort restricts rules to the port of a parent reference.
+func onPort(entries []routeEntry, port int32) []routeEntry {
+	out := slices.Clone(entries)
+	for i := range out {
+		if port != 0 {
+			out[i].match.present = true
+			out[i].match.port = port
+		}
+	}
+	return out
+}
+
+// parentHosts are the hosts of the Service or ServiceEntry that a route is attached to.
+func (x *trafficIndex) parentHosts(kind, namespace, name string) []string {
+	if kind == "Service" {
+		return []string{strings.ToLower(name + "." + namespace + ".svc." + x.ix.clusterDomain)}
+	}
+	if kind != "ServiceEntry" {
+		return nil
+	}
+	for _, e := range x.ix.entries {
+		if e.Namespace == namespace && e.Name == name {
+			return e.Spec.GetHosts()
+		}
+	}
+	return nil
+}
+
+// ruleEntries are the rules of a route, one entry for each condition.
+func (x *trafficIndex) ruleEntries(o routeObject) []routeEntry {
+	var out []routeEntry
+	for i, raw := range listAt(o.Content, "spec", "rules") {
+		rule, _ := raw.(map[string]any)
+		path := fmt.Sprintf("spec.rules[%d]", i)
+		features, to := x.gatewayFeatures(rule, o.Namespace)
+		e := routeEntry{object: o.Ref(), path: path, features: features, to: to, catchAll: true, rank: rankOfMatch(o.Kind, nil)}
+		matches := listAt(rule, "matches")
+		if len(matches) == 0 {
+			out = append(out, e)
+			continue
+		}
+		for j, m := range matches {
+			c, _ := m.(map[string]any)
+			me := e
+			me.path = fmt.Sprintf("%s.matches[%d]", path, j)
+			me.rank = rankOfMatch(o.Kind, c)
+			me.catchAll = o.Kind == "HTTPRoute" && anyRequest(c) || len(c) == 0
+			if !me.catchAll {
+				me.features = withFeature(features, Feature{"match", compact(c)})
+			}
+			out = append(out, me)
+		}
+	}
+	return out
+}
+
+// anyRequest tells whether a condition of an HTTPRoute is the default one, prefix "/".
+func anyRequest(c map[string]any) bool {
+	p, ok := c["path"].(map[string]any)
+	root := !ok || textOf(p["value"]) == "/" && (p["type"] == nil || p["type"] == "PathPrefix")
+	return root && c["method"] == nil && len(listAt(c, "headers")) == 0 && len(listAt(c, "queryParams")) == 0
+}
+
+// gatewayFeatures are what a rule asks for, under the names of VirtualService where both have the thing.
+func (x *trafficIndex) gatewayFeatures(rule map[string]any, namespace string) ([]Feature, []destination) {
+	var out []Feature
+	var to []destination
+	backends := listAt(rule, "backendRefs")
+	var parts []string
+	for _, raw := range backends {
+		m, _ := raw.(map[string]any)
+		d := x.backendDestination(m, namespace)
+		to = append(to, d)
+		s := d.String()
+		if len(backends) > 1 {
+			w := int32(1)
+			if m["weight"] != nil {
+				w = intOf(m["weight"])
+			}
+			s += fmt.Sprintf(" weight %d", w)
+		}
+		if f := listAt(m, "filters"); len(f) > 0 {
+			s += " filters " + compact(f)
+		}
+		parts = append(parts, s)
+	}
+	if len(parts) > 0 {
+		out = append(out, Feature{"route", strings.Join(parts, ", ")})
+	}
+	for _, p := range []struct{ key, name string }{{"timeouts", "timeout"}, {"retry", "retries"}, {"sessionPersistence", "sessionPersistence"}} {
+		if v := rule[p.key]; v != nil {
+			out = append(out, Feature{p.name, compact(v)})
+		}
+	}
+	for _, raw := range listAt(rule, "filters") {
+		f, _ := raw.(map[string]any)
+		for _, p := range []struct{ key, name string }{{"requestHeaderModifier", "headers"}, {"responseHeaderModifier", "headers"}, {"requestRedirect", "redirect"},
+			{"requestMirror", "mirrors"}, {"urlRewrite", "rewrite"}, {"cors", "corsPolicy"}, {"extensionRef", "extension"}} {
+			v, ok := f[p.key].(map[string]any)
+			if !ok {
+				continue
+			}
+			if p.key == "requestMirror" {
+				b, _ := v["backendRef"].(map[string]any)
+				to = append(to, x.backendDestination(b, namespace))
+			}
+			out = append(out, Feature{p.name, p.key + " " + compact(v)})
+		}
+	}
+	slices.SortFunc(out, compareFeature)
+	return out, to
+}
+
+func (x *trafficIndex) backendDestination(m map[string]any, namespace string) destination {
+	if ns := textOf(m["namespace"]); ns != "" {
+		namespace = ns
+	}
+	host := textOf(m["name"])
+	if k := textOf(m["kind"]); k == "" || k == "Service" {
+		host += "." + namespace + ".svc." + x.ix.clusterDomain
+	}
+	return destination{host: strings.ToLower(host), port: intOf(m["port"])}
+}
+
+// compareRank is the order that istiod gives the rules of Gateway API routes: exact before prefix before regular
+// expression, longer paths first, then a method, then more headers, then more query parameters (conversion.go,
+// sortHTTPRoutes; facts C-02).
+func compareRank(a, b routeEntry) int {
+	for i := range a.rank {
+		if c := cmp.Compare(b.rank[i], a.rank[i]); c != 0 {
+			return c
+		}
+	}
+	return 0
+}
+
+// rankOfMatch reads the rank off a condition of an HTTPRoute or GRPCRoute.
+func rankOfMatch(kind string, c map[string]any) [5]int {
+	var r [5]int
+	if kind == "GRPCRoute" {
+		m, ok := c["method"].(map[string]any)
+		if ok {
+			service, method := textOf(m["service"]), textOf(m["method"])
+			switch {
+			case textOf(m["type"]) == "RegularExpression":
+				r[0], r[1] = 1, len(service)+len(method)+2
+			case service != "" && method != "":
+				r[0], r[1] = 3, len(service)+len(method)+2
+			case service != "":
+				r[0], r[1] = 2, len(service)+2
+			default:
+				r[0], r[1] = 1, len(method)+4
+			}
+		} else {
+			r[0] = -1
+		}
+		r[3] = len(listAt(c, "headers"))
+		return r
+	}
+	p, ok := c["path"].(map[string]any)
+	value := textOf(p["value"])
+	if !ok || value == "" {
+		value = "/"
+	}
+	r[0], r[1] = 2, len(value)
+	switch textOf(p["type"]) {
+	case "Exact":
+		r[0] = 3
+	case "RegularExpression":
+		r[0] = 1
+	}
+	if c["method"] != nil {
+		r[2] = 1
+	}
+	r[3], r[4] = len(listAt(c, "headers")), len(listAt(c, "queryParams"))
+	return r
+}
