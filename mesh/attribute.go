@@ -6,7 +6,7 @@ import "strings"
 type attributeKind uint8
 
 const (
-	attrUnset attributeKind = iota
+	_ attributeKind = iota
 	// Of the identity of the peer.
 	attrPrincipal
 	attrNamespace
