@@ -40,7 +40,8 @@ type Request struct {
 	// SNI of the connection; empty when there is none.
 	SNI string
 
-	// opaque names headers that are there with a value nobody knows.
+	// opaque names headers whose value nobody knows; of those that are not in
+	// Headers nobody knows whether they are there.
 	opaque []string
 }
 

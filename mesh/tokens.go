@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"cmp"
-	"encoding/json"
 	"maps"
 	"slices"
 	"strconv"
@@ -44,8 +43,14 @@ type TokenRules struct {
 type tokenRule struct {
 	spec      *security.JWTRule
 	by        string
-	at        []string
+	places    []tokenPlace
 	audiences []string
+}
+
+// tokenPlace is where a rule looks for a token: at is as in Token.At; header and
+// prefix are set for headers.
+type tokenPlace struct {
+	at, header, prefix string
 }
 
 // Tokens are the rules that apply at the sidecar of a workload: those without
@@ -113,37 +118,73 @@ func newTokenRules(list []Typed[*security.RequestAuthentication]) TokenRules {
 }
 
 func newTokenRule(r *security.JWTRule) tokenRule {
-	t := tokenRule{spec: r, at: tokenLocations(r)}
+	t := tokenRule{spec: r, places: tokenPlaces(r)}
 	for _, a := range r.GetAudiences() {
 		t.audiences = append(t.audiences, audience(a))
 	}
 	return t
 }
 
-// tokenLocations are the places where a rule looks for a token. Naming any place
+// tokenPlaces are the places where a rule looks for a token. Naming any place
 // replaces the default ones.
-func tokenLocations(r *security.JWTRule) []string {
-	var out []string
+func tokenPlaces(r *security.JWTRule) []tokenPlace {
+	var out []tokenPlace
 	for _, h := range r.GetFromHeaders() {
-		name, pre := strings.ToLower(h.GetName()), strings.TrimSpace(h.GetPrefix())
-		switch {
-		case name == "authorization" && pre == "Bearer":
-			out = append(out, "")
-		default:
-			out = append(out, strings.TrimSpace("header "+name+" "+pre))
+		name := strings.ToLower(h.GetName())
+		at := strings.TrimSpace("header " + name + " " + strings.TrimSpace(h.GetPrefix()))
+		if at == "header authorization Bearer" {
+			at = ""
 		}
+		out = append(out, tokenPlace{at, name, h.GetPrefix()})
 	}
 	for _, p := range r.GetFromParams() {
-		out = append(out, "param "+p)
+		out = append(out, tokenPlace{at: "param " + p})
 	}
 	for _, c := range r.GetFromCookies() {
-		out = append(out, "cookie "+c)
+		out = append(out, tokenPlace{at: "cookie " + c})
 	}
 	if len(out) == 0 {
-		out = []string{"", "param access_token"}
+		out = []tokenPlace{{"", "authorization", "Bearer "}, {at: "param access_token"}}
 	}
 	return out
 }
+
+// headerOf is the header in which a token is, and what comes before it.
+func headerOf(at string) (name, prefix string) {
+	if at == "" {
+		return "authorization", "Bearer"
+	}
+	rest, ok := strings.CutPrefix(at, "header ")
+	if !ok {
+		return "", ""
+	}
+	name, prefix, _ = strings.Cut(rest, " ")
+	return name, prefix
+}
+
+// finds tells whether a rule takes a token at a place for one, and whether it can
+// read it. A rule that takes the whole header reads "Bearer …" as a bad token; one
+// with another prefix looks for that anywhere in the header. Source:
+// source/extensions/filters/http/jwt_authn/extractor.cc of Envoy.
+func (t *tokenRule) finds(at string) (found, readable tri) {
+	found = no
+	name, before := headerOf(at)
+	for _, p := range t.places {
+		switch {
+		case p.at == at:
+			return yes, yes
+		case name == "" || p.header != name:
+		case p.prefix == "":
+			found = yes
+		case strings.Contains(before+" ", p.prefix) || strings.Trim(p.prefix, base64Letters) == "":
+			return maybe, maybe
+		}
+	}
+	return found, no
+}
+
+// base64Letters are those that a token is written with.
+const base64Letters = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_."
 
 // audience is what Envoy compares of one: without scheme and closing slash.
 func audience(a string) string {
@@ -182,19 +223,28 @@ func (t TokenRules) Validate(r Request) Validation {
 	out := Validation{Verdict: Verdict{Allowed, "no token is validated"}, Seen: r, Next: r}
 	out.Seen.Claims = nil
 	var accepted *tokenRule
+	asked := len(t.rules) // Envoy asks no further once a rule accepts.
 	doubt, refused := "", ""
 	for i := range t.rules {
 		rule := &t.rules[i]
-		if r.Token.State == TokenNone || !slices.Contains(rule.at, r.Token.At) {
+		if r.Token.State == TokenNone {
 			continue
 		}
-		switch rule.accepts(&r) {
+		found, readable := rule.finds(r.Token.At)
+		if found == no {
+			continue
+		}
+		accepts := rule.accepts(&r)
+		if readable != yes {
+			accepts = readable
+		}
+		switch accepts {
 		case yes:
 			if accepted != nil && !accepted.sameEffect(rule) {
 				doubt = rule.by
 			}
 			if accepted == nil {
-				accepted = rule
+				accepted, asked = rule, i+1
 			}
 		case no:
 			refused = cmp.Or(refused, rule.by)
@@ -202,7 +252,7 @@ func (t TokenRules) Validate(r Request) Validation {
 			doubt = rule.by
 		}
 	}
-	out.sanitize(t)
+	out.sanitize(t.rules[:asked])
 	switch {
 	case doubt != "":
 		out.Verdict = Verdict{OutcomeUnknown, doubt + " may accept the token"}
@@ -242,11 +292,11 @@ func (t *tokenRule) sameEffect(o *tokenRule) bool {
 	return outputs(t.spec) == outputs(o.spec)
 }
 
-// sanitize removes the headers that only the proxy may set.
-func (v *Validation) sanitize(t TokenRules) {
+// sanitize removes the headers that the rules set, so that no client can.
+func (v *Validation) sanitize(rules []tokenRule) {
 	var names []string
-	for i := range t.rules {
-		names = append(names, t.rules[i].outputs()...)
+	for i := range rules {
+		names = append(names, rules[i].outputs()...)
 	}
 	if len(names) == 0 || len(v.Seen.Headers) == 0 {
 		return
@@ -286,27 +336,32 @@ func (v *Validation) accept(t *tokenRule, r Request) {
 	for _, c := range t.spec.GetOutputClaimToHeaders() {
 		h := strings.ToLower(c.GetHeader())
 		values := r.Claims[claimKey(strings.Split(c.GetClaim(), ".")...)]
-		switch len(values) {
-		case 0: // Envoy leaves the header away; a number or boolean would be written, which claims here do not have.
-			headers[h], opaque = "", append(opaque, h)
-		case 1:
+		switch {
+		case len(values) == 1 && values[0] != "":
 			headers[h] = values[0]
+		case len(values) == 1:
 		default:
-			b, _ := json.Marshal(values)
-			headers[h], opaque = string(b), append(opaque, h)
+			// A number or boolean is written, which claims here leave out; of a list it
+			// depends on the version of Envoy whether and how.
+			opaque = append(opaque, h)
 		}
 	}
 	if !t.spec.GetForwardOriginalToken() {
-		if name, _, _ := strings.Cut(strings.TrimPrefix(r.Token.At, "header "), " "); strings.HasPrefix(r.Token.At, "header ") {
-			delete(headers, name)
-		}
-		if r.Token.At == "" {
-			delete(headers, "authorization")
-		}
-		v.Seen.Token, v.Next.Token, v.Next.Claims = Token{}, Token{}, nil
+		v.remove(r.Token.At, headers)
 	}
 	v.Seen.Headers, v.Seen.opaque = headers, opaque
 	v.Next.Headers, v.Next.opaque = headers, opaque
+}
+
+// remove takes the token off the request. Envoy leaves cookies as they are.
+func (v *Validation) remove(at string, headers map[string]string) {
+	if strings.HasPrefix(at, "cookie ") {
+		return
+	}
+	if name, _ := headerOf(at); name != "" {
+		delete(headers, name)
+	}
+	v.Seen.Token, v.Next.Token, v.Next.Claims = Token{}, Token{}, nil
 }
 
 // tokenGroups are what rules of tokens tell apart, as groups of their own: whether
@@ -319,8 +374,11 @@ func tokenGroups(rules []*security.JWTRule) []group {
 		}
 		t := newTokenRule(r)
 		found := field{of: attribute{kind: attrToken}}
-		for _, at := range t.at {
-			found.values = append(found.values, valueMatcher{op: opTokenAt, text: at})
+		for _, p := range t.places {
+			at := valueMatcher{op: opTokenAt, text: p.at}
+			found.values = append(found.values, at)
+			// Each place by itself as well: other rules may find there what they cannot read.
+			out = append(out, group{"token at " + p.at, []conjunction{{field{of: attribute{kind: attrToken}, values: []valueMatcher{at}}}}})
 		}
 		valid := field{of: attribute{kind: attrToken}, values: []valueMatcher{{op: opTokenValid}}}
 		iss := field{of: attribute{attrClaim, claimIssuer}, values: []valueMatcher{{op: opExact, text: r.GetIssuer()}}}
@@ -365,12 +423,11 @@ func touchesTokens(rules []*security.JWTRule, header string) bool {
 			continue
 		}
 		t := newTokenRule(r)
-		if slices.Contains(t.outputs(), header) || header == "authorization" && slices.Contains(t.at, "") {
+		if slices.Contains(t.outputs(), header) {
 			return true
 		}
-		for _, at := range t.at {
-			name, _, _ := strings.Cut(strings.TrimPrefix(at, "header "), " ")
-			if strings.HasPrefix(at, "header ") && name == header || strings.HasPrefix(at, "cookie ") && header == "cookie" {
+		for _, p := range t.places {
+			if p.header == header || strings.HasPrefix(p.at, "cookie ") && header == "cookie" {
 				return true
 			}
 		}

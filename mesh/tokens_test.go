@@ -66,6 +66,10 @@ func TestValidate(t *testing.T) {
 		{"in a parameter", []string{"{jwtRules: [{issuer: a, fromParams: [t]}]}"}, tokenOf("a", "param t"), Allowed, true, TokenNone},
 		{"in the default parameter", []string{one}, tokenOf("a", "param access_token"), Allowed, true, TokenNone},
 		{"in a cookie", []string{"{jwtRules: [{issuer: a, fromCookies: [c]}]}"}, tokenOf("b", "cookie c"), Denied, false, TokenValid},
+		{"a cookie stays where it is", []string{"{jwtRules: [{issuer: a, fromCookies: [c]}]}"}, tokenOf("a", "cookie c"), Allowed, true, TokenValid},
+		{"a rule that takes the whole header cannot read a prefix", []string{"{jwtRules: [{issuer: a, fromHeaders: [{name: Authorization}]}]}"}, tokenOf("a", ""), Denied, false, TokenValid},
+		{"a rule with another prefix does not see it", []string{"{jwtRules: [{issuer: a, fromHeaders: [{name: Authorization, prefix: 'JWT '}]}]}"}, tokenOf("a", ""), Allowed, false, TokenValid},
+		{"unless the token may contain the prefix", []string{"{jwtRules: [{issuer: a, fromHeaders: [{name: Authorization, prefix: 'ey'}]}]}"}, tokenOf("a", ""), OutcomeUnknown, false, TokenValid},
 		{"the right audience", []string{"{jwtRules: [{issuer: a, audiences: [me, https://you/]}]}"}, tokenOf("a", "", claimAudience, "you"), Allowed, true, TokenNone},
 		{"the wrong audience", []string{"{jwtRules: [{issuer: a, audiences: [me]}]}"}, tokenOf("a", "", claimAudience, "you"), Denied, false, TokenValid},
 		{"no audience", []string{"{jwtRules: [{issuer: a, audiences: [me]}]}"}, tokenOf("a", ""), Denied, false, TokenValid},
@@ -111,6 +115,9 @@ func TestTokenHeaders(t *testing.T) {
 		p := authzPolicy("p", &security.AuthorizationPolicy{Rules: []*security.Rule{{When: []*security.Condition{{Key: key, Values: []string{value}}}}}})
 		return ProxyAuthz([]Typed[*security.AuthorizationPolicy]{p}, r, false).Outcome
 	}
+	// Envoy asks the rules in the order of their issuers and stops at the first that
+	// accepts: what later rules set, the client can set as well.
+	later := jwtRules(t, "{jwtRules: [{issuer: z, outputPayloadToHeader: X-Payload}, {issuer: a}]}").Validate(forged(tokenOf("a", ""))).Seen
 	valid := rules.Validate(forged(tokenOf("a", "", claimKey("realm", "groups"), "x,y"))).Seen
 	none := rules.Validate(forged(Request{})).Seen
 	for _, c := range []struct {
@@ -126,7 +133,9 @@ func TestTokenHeaders(t *testing.T) {
 		{"what it is nobody knows", valid, "request.headers[x-payload]", "e*", OutcomeUnknown},
 		{"without token it is not there", none, "request.headers[x-payload]", "*", Denied},
 		{"how a list is written nobody knows", valid, "request.headers[x-groups]", "x", OutcomeUnknown},
+		{"nor whether it is", valid, "request.headers[x-groups]", "*", OutcomeUnknown},
 		{"a token that is not forwarded is gone", valid, "request.headers[authorization]", "*", Denied},
+		{"a header of a rule that was not asked", later, "request.headers[x-payload]", "forged", Allowed},
 		{"other headers stay", none, "request.headers[x-other]", "o", Allowed},
 	} {
 		if got := match(c.r, c.key, c.value); got != c.want {
@@ -176,7 +185,7 @@ func TestTokensOf(t *testing.T) {
 func TestCellsCoverTokens(t *testing.T) {
 	pool := []string{
 		"{jwtRules: [{issuer: i}]}", "{jwtRules: [{issuer: j, forwardOriginalToken: true}]}", "{jwtRules: [{issuer: i, audiences: [a, b]}]}",
-		"{jwtRules: [{issuer: i, fromHeaders: [{name: x-jwt}]}]}", "{jwtRules: [{issuer: j}, {issuer: i, fromParams: [t]}]}", "{jwtRules: [{jwksUri: https://k}]}",
+		"{jwtRules: [{issuer: i, fromHeaders: [{name: x-jwt}]}]}", "{jwtRules: [{issuer: j}, {issuer: i, fromParams: [t]}]}", "{jwtRules: [{issuer: i, fromHeaders: [{name: Authorization}]}, {issuer: j, fromHeaders: [{name: x-jwt, prefix: 'T '}]}]}", "{jwtRules: [{jwksUri: https://k}]}",
 	}
 	var sets []TokenRules
 	for _, s := range pool {
@@ -208,7 +217,7 @@ func TestCellsCoverTokens(t *testing.T) {
 		}
 		for range 5 {
 			r := drawRequest(t)
-			at := rapid.SampledFrom([]string{"", "header x-jwt", "param t"}).Draw(t, "at")
+			at := rapid.SampledFrom([]string{"", "header x-jwt", "header x-jwt T", "header authorization", "param t"}).Draw(t, "at")
 			switch {
 			case r.Token.State == TokenValid:
 				r.Token.At = at

@@ -435,6 +435,8 @@ func matchHeader(m *valueMatcher, name string, r *Request) tri {
 		v, ok = r.Headers[name]
 	}
 	switch {
+	case !ok && slices.Contains(r.opaque, name):
+		return maybe
 	case !ok:
 		return no
 	case m.op == opPresent:
