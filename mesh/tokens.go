@@ -377,7 +377,10 @@ func tokenGroups(rules []*security.JWTRule) []group {
 		for _, p := range t.places {
 			at := valueMatcher{op: opTokenAt, text: p.at}
 			found.values = append(found.values, at)
-			// Each place by itself as well: other rules may find there what they cannot read.
+			if !misread(rules, p) {
+				continue
+			}
+			// A place by itself: other rules find there what they cannot read.
 			out = append(out, group{"token at " + p.at, []conjunction{{field{of: attribute{kind: attrToken}, values: []valueMatcher{at}}}}})
 		}
 		valid := field{of: attribute{kind: attrToken}, values: []valueMatcher{{op: opTokenValid}}}
@@ -397,6 +400,16 @@ func tokenGroups(rules []*security.JWTRule) []group {
 		out = append(out, group{"token found " + n, []conjunction{{found}}}, group{"token good " + n, []conjunction{good}})
 	}
 	return out
+}
+
+// misread tells whether some rule looks at the header of a place otherwise.
+func misread(rules []*security.JWTRule, p tokenPlace) bool {
+	for _, r := range rules {
+		if r != nil && slices.ContainsFunc(tokenPlaces(r), func(o tokenPlace) bool { return p.header != "" && o.header == p.header && o.at != p.at }) {
+			return true
+		}
+	}
+	return false
 }
 
 // tokenValues sets the tokens that rules can tell apart, apart from their claims.
