@@ -178,3 +178,15 @@ func (s *State) ControlPlaneNamespace(name string) bool {
 	}
 	return false
 }
+
+// TemplateLabels is where the labels of the pods of a kind of workload stand; nil
+// for a kind whose pods follow no template that can be changed.
+func TemplateLabels(kind string) []string {
+	switch kind {
+	case "Deployment", "StatefulSet", "DaemonSet", "Rollout":
+		return []string{"spec", "template", "metadata", "labels"}
+	case "CronJob":
+		return []string{"spec", "jobTemplate", "spec", "template", "metadata", "labels"}
+	}
+	return nil
+}

@@ -102,13 +102,25 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 
 	p := &api.MigrationPlan{
 		TypeMeta: api.TypeMeta{APIVersion: api.APIVersion, Kind: api.KindMigrationPlan},
-		Tool:     in.Tool, Digest: in.Digest,
+		Tool:     in.Tool, Digest: in.Digest, Calls: withoutEvidence(edges),
 		Decisions: ds, Waves: waves, Held: held, Constraints: cs,
 		Findings: findings, Unknowns: unknowns, Coverage: in.Inventory.Coverage,
 		Cost: cost(st, ds, policy), GitOps: policy.GitOps, Namespaces: spaces, Base: steps.bases(),
 	}
+	if err := Prove(ctx, st, edges, p); err != nil {
+		return nil, err
+	}
 	settle(p, policy, in.Inventory)
 	return p, nil
+}
+
+// withoutEvidence is the call graph as a plan keeps it.
+func withoutEvidence(edges []api.Edge) []api.Edge {
+	out := slices.Clone(edges)
+	for i := range out {
+		out[i].Evidence = nil
+	}
+	return out
 }
 
 // unseenNamespaces are those whose labels decide what is in the mesh and were

@@ -60,9 +60,11 @@ func policyNames(st *mesh.State, p *api.MigrationPolicy) []api.Finding {
 func staleConsents(plan *api.MigrationPlan, p *api.MigrationPolicy) []api.Finding {
 	var out []api.Finding
 	at := api.Origin{File: p.File, Fields: p.Lines}
+	met := map[string]bool{}
+	eachCounterexample(plan, func(x *api.Counterexample) { met[x.ID+" "+x.ConsentedBy] = true })
 	for i, c := range p.Consents {
 		by := consentedBy(c)
-		if slices.ContainsFunc(plan.Findings, func(f api.Finding) bool { return f.ID == c.ID && f.ConsentedBy == by }) ||
+		if met[c.ID+" "+by] || slices.ContainsFunc(plan.Findings, func(f api.Finding) bool { return f.ID == c.ID && f.ConsentedBy == by }) ||
 			slices.ContainsFunc(plan.Unknowns, func(u api.Unknown) bool { return u.ID == c.ID && u.WaivedBy == by }) {
 			continue
 		}

@@ -1,9 +1,11 @@
 package planner
 
 import (
+	"slices"
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
 )
 
 // rollback is the way back from the end of a step to the state before it. A
@@ -11,7 +13,7 @@ import (
 // sidecars, then the pods, so that no pod is recreated before the injector knows;
 // what guarded the ambient pods goes last (facts ).
 func (s *step) rollback(prev string) []api.RollbackStep {
-	if len(s.order) == 0 {
+	if len(s.order) == 0 && len(s.undo) == 0 {
 		return []api.RollbackStep{}
 	}
 	var first, pods, rest []api.Change
@@ -21,6 +23,17 @@ func (s *step) rollback(prev string) []api.RollbackStep {
 		case strings.HasPrefix(s.name, stepCutover) && ref.Kind == "Namespace":
 			first = append(first, c)
 		case strings.HasPrefix(s.name, stepCutover) && s.t.frag[ref]:
+			pods = append(pods, c)
+		default:
+			rest = append(rest, c)
+		}
+	}
+	// What people changed last they take back first.
+	for _, c := range slices.Backward(s.undo) {
+		switch {
+		case strings.HasPrefix(s.name, stepCutover) && c.Object.Kind == "Namespace":
+			first = append(first, c)
+		case strings.HasPrefix(s.name, stepCutover) && mesh.TemplateLabels(c.Object.Kind) != nil:
 			pods = append(pods, c)
 		default:
 			rest = append(rest, c)

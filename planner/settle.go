@@ -50,6 +50,11 @@ func consent(p *api.MigrationPlan, policy *api.MigrationPolicy) {
 	}
 	for _, c := range policy.Consents {
 		by := consentedBy(c)
+		eachCounterexample(p, func(x *api.Counterexample) {
+			if match(c, x.ID, x.Service) {
+				x.ConsentedBy = by
+			}
+		})
 		for i := range p.Findings {
 			if f := &p.Findings[i]; match(c, f.ID, f.Subject) {
 				f.ConsentedBy = by
@@ -147,19 +152,52 @@ func complete(p *api.MigrationPlan) {
 	if len(p.Held) > 0 {
 		why = append(why, fmt.Sprintf("%d namespaces are held", len(p.Held)))
 	}
-	unproved := 0
+	gaps, unproved := 0, 0
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
-			if s.Proof.Result != api.Proved {
-				unproved++
+			for _, x := range append([]api.Proof{s.Proof}, rollbackProofs(&s)...) {
+				switch {
+				case x.Result == api.Proved || x.Result == api.Gap && allConsented(x):
+				case x.Result == api.Gap:
+					gaps++
+				default:
+					unproved++
+				}
 			}
 		}
 	}
+	if gaps > 0 {
+		why = append(why, fmt.Sprintf("%d states have gaps that nobody consented to", gaps))
+	}
 	if unproved > 0 {
-		why = append(why, fmt.Sprintf("%d steps are not proved", unproved))
+		why = append(why, fmt.Sprintf("%d states are not proved", unproved))
 	}
 	p.Complete, p.Incomplete = len(why) == 0, why
 	if p.Complete {
 		p.Incomplete = nil
 	}
+}
+
+// eachCounterexample visits all counterexamples of a plan.
+func eachCounterexample(p *api.MigrationPlan, visit func(*api.Counterexample)) {
+	for i := range p.Waves {
+		for j := range p.Waves[i].Steps {
+			s := &p.Waves[i].Steps[j]
+			for k := range s.Proof.Counterexamples {
+				visit(&s.Proof.Counterexamples[k])
+			}
+			for r := range s.Rollback {
+				for k := range s.Rollback[r].Proof.Counterexamples {
+					visit(&s.Rollback[r].Proof.Counterexamples[k])
+				}
+			}
+		}
+	}
+}
+
+// allConsented tells whether every gap of a step is shown and consented to, and
+// nothing else is open in it.
+func allConsented(x api.Proof) bool {
+	return len(x.Unknowns) == 0 && len(x.Counterexamples) > 0 && len(x.Counterexamples) < maxCounterexamples &&
+		!slices.ContainsFunc(x.Counterexamples, func(c api.Counterexample) bool { return c.ConsentedBy == "" })
 }

@@ -14,22 +14,27 @@ type tree struct {
 	now  map[api.Ref]api.Content
 	base map[api.Ref]api.BaseObject
 	frag map[api.Ref]bool
+	// hand is what objects of other owners hold once people have done the manual
+	// changes so far. The tree does not hold them.
+	hand map[api.Ref]api.Content
 }
 
 func newTree() *tree {
-	return &tree{now: map[api.Ref]api.Content{}, base: map[api.Ref]api.BaseObject{}, frag: map[api.Ref]bool{}}
+	return &tree{now: map[api.Ref]api.Content{}, base: map[api.Ref]api.BaseObject{}, frag: map[api.Ref]bool{}, hand: map[api.Ref]api.Content{}}
 }
 
 // step records the changes of one step.
 type step struct {
-	t        *tree
-	name     string
-	what     string
-	spaces   map[string]bool
-	order    []api.Ref
-	changes  map[api.Ref]*api.Change
-	before   map[api.Ref]api.Content
-	manual   []api.Change
+	t       *tree
+	name    string
+	what    string
+	spaces  map[string]bool
+	order   []api.Ref
+	changes map[api.Ref]*api.Change
+	before  map[api.Ref]api.Content
+	manual  []api.Change
+	// undo reverses the manual changes, in their order.
+	undo     []api.Change
 	checks   []api.Check
 	findings []api.Finding
 }
@@ -88,7 +93,10 @@ func (s *step) adopt(o *api.Object) api.Content {
 // changed where that controller reads it, so it becomes a manual change.
 func (s *step) patch(o *api.Object, edit func(api.Content) bool, why string, rules ...string) {
 	if fights(o.Owner) {
-		s.byHand(o.Ref(), o.Owner, why, rules...)
+		c := s.held(o)
+		if edit(c) {
+			s.handed(o.Ref(), o.Owner, api.OpPatch, c, why, rules...)
+		}
 		return
 	}
 	c := s.adopt(o)
@@ -100,7 +108,8 @@ func (s *step) patch(o *api.Object, edit func(api.Content) bool, why string, rul
 // remove deletes a mesh object, or asks its owner to.
 func (s *step) remove(o *api.Object, why string, rules ...string) {
 	if fights(o.Owner) {
-		s.byHand(o.Ref(), o.Owner, "delete it: "+why, rules...)
+		s.held(o)
+		s.handed(o.Ref(), o.Owner, api.OpDelete, nil, "delete it: "+why, rules...)
 		return
 	}
 	s.adopt(o)
@@ -126,22 +135,17 @@ func (s *step) fragment(ref api.Ref, apiVersion string, owner *api.Owner, all []
 				return
 			}
 			if fights(owner) && f.old != value {
-				s.byHand(ref, owner, why, rules...)
+				s.fieldByHand(ref, apiVersion, owner, all, path, value, why, rules...)
 				return
 			}
 		}
 	}
 	if owner != nil && owner.By == "controller" {
-		s.byHand(ref, owner, why, rules...)
+		s.fieldByHand(ref, apiVersion, owner, all, path, value, why, rules...)
 		return
 	}
 	if _, ok := s.t.base[ref]; !ok {
-		c := identity(ref, apiVersion)
-		for _, f := range all {
-			if f.exists {
-				setPath(c, f.path, f.old)
-			}
-		}
+		c := present(ref, apiVersion, all)
 		s.t.base[ref] = api.BaseObject{Object: ref, Fragment: true, Content: c, Owner: owner}
 		s.t.now[ref] = translate.Clone(c)
 		s.t.frag[ref] = true
@@ -149,6 +153,59 @@ func (s *step) fragment(ref api.Ref, apiVersion string, owner *api.Owner, all []
 	c := translate.Clone(s.t.now[ref])
 	setPath(c, path, value)
 	s.record(ref, api.OpFragment, c, why, rules, owner)
+}
+
+// present is a fragment with the fields that stand on the object today.
+func present(ref api.Ref, apiVersion string, all []field) api.Content {
+	c := identity(ref, apiVersion)
+	for _, f := range all {
+		if f.exists {
+			setPath(c, f.path, f.old)
+		}
+	}
+	return c
+}
+
+// fieldByHand lists the change of one field that a person has to make.
+func (s *step) fieldByHand(ref api.Ref, apiVersion string, owner *api.Owner, all []field, path []string, value, why string, rules ...string) {
+	if s.t.hand[ref] == nil {
+		s.t.hand[ref] = present(ref, apiVersion, all)
+	}
+	c := translate.Clone(s.t.hand[ref])
+	setPath(c, path, value)
+	s.handed(ref, owner, api.OpFragment, c, why, rules...)
+}
+
+// held is what an object of somebody else holds once the manual changes so far
+// are done.
+func (s *step) held(o *api.Object) api.Content {
+	ref := o.Ref()
+	if s.t.hand[ref] == nil {
+		s.t.hand[ref] = translate.Stored(o)
+	}
+	return translate.Clone(s.t.hand[ref])
+}
+
+// handed lists a change that a person has to make, with what comes of it.
+func (s *step) handed(ref api.Ref, owner *api.Owner, does api.Op, after api.Content, why string, rules ...string) {
+	before := s.t.hand[ref]
+	s.byHand(ref, owner, why, rules...)
+	c := &s.manual[len(s.manual)-1]
+	c.Does, c.After = does, translate.Clone(after)
+	back := api.Change{Object: ref, Op: api.OpManual, Owner: owner, Does: does, After: translate.Clone(before), Why: "back to the state before " + s.name}
+	if does == api.OpDelete {
+		back.Does = api.OpCreate
+	}
+	back.Manual = "Take this change back: " + c.Why
+	if owner != nil {
+		back.Manual += ". " + whereOwned(owner)
+	}
+	s.undo = append(s.undo, back)
+	if after == nil {
+		delete(s.t.hand, ref)
+		return
+	}
+	s.t.hand[ref] = translate.Clone(after)
 }
 
 // byHand lists a change that a person has to make.

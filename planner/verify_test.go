@@ -12,7 +12,9 @@ import (
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/inventory"
+	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/planner"
+	"github.com/ambientplan/ambientplan/planner/proof"
 )
 
 // planCase reads a case of the pipeline and plans it.
@@ -41,18 +43,30 @@ func planCase(t *testing.T, name string) (*api.Inventory, *api.MigrationPlan) {
 	return inv, p
 }
 
+// verified proves a plan as it stands.
+func verified(t *testing.T, inv *api.Inventory, p *api.MigrationPlan) []proof.StepProof {
+	t.Helper()
+	st, _ := mesh.New(inv)
+	edges, _, _ := planner.Edges(st, nil)
+	r, err := proof.Prove(t.Context(), proof.Input{State: st, Calls: edges, Base: p.Base, Waves: p.Waves})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return r.Steps
+}
+
 // gaps counts the calls that are judged differently in some state.
 func gaps(t *testing.T, inv *api.Inventory, p *api.MigrationPlan) (n int) {
 	t.Helper()
 	calls := 0
-	for _, c := range planner.Verify(inv, p, nil) {
+	for _, c := range verified(t, inv, p) {
 		calls += c.Calls
 		n += len(c.Gaps)
 		for _, g := range c.Gaps {
-			t.Logf("wave %d %s (back %v): %s to %s:%d %s\n  before: %s\n  after: %s", c.Wave, c.Step, c.Back, g.Client, g.Service, g.Port, g.Request, g.Before, g.After)
+			t.Logf("wave %d %s (back %v): %s to %s:%d %s\n  before: %s\n  after: %s", c.Wave, c.Step, c.Back != "", g.Client, g.Service, g.Port, g.Request, g.Before, g.After)
 		}
-		if len(c.Unknown) > 0 {
-			t.Errorf("unknown: %v", c.Unknown)
+		if len(c.Unknowns) > 0 {
+			t.Errorf("unknown: %v", c.Unknowns)
 		}
 	}
 	if calls == 0 {

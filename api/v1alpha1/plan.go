@@ -9,6 +9,9 @@ type MigrationPlan struct {
 	Tool string `json:"tool,omitempty"`
 	// Digest is "sha256:..." over inventory, needs and policy.
 	Digest string `json:"digest"`
+	// InventoryDigest is "sha256:..." over the inventory alone: what a plan is
+	// verified against must be what it was made from.
+	InventoryDigest string `json:"inventoryDigest,omitempty"`
 	// Complete is false while an unknown is neither resolved nor waived, a
 	// namespace is held, or a step is not proved. It is computed, never set.
 	Complete bool `json:"complete"`
@@ -24,8 +27,12 @@ type MigrationPlan struct {
 	Unknowns    []Unknown       `json:"unknowns"`
 	Coverage    []KindCoverage  `json:"coverage"`
 	Cost        Cost            `json:"cost"`
-	GitOps      string          `json:"gitops,omitempty"`
-	Namespaces  []PlanNamespace `json:"namespaces,omitempty"`
+	// Proof sums the proofs of all steps up.
+	Proof PlanProof `json:"proof"`
+	// Calls is the call graph that the proof relies on, without evidence.
+	Calls      []Edge          `json:"calls,omitempty"`
+	GitOps     string          `json:"gitops,omitempty"`
+	Namespaces []PlanNamespace `json:"namespaces,omitempty"`
 	// Base is, for each object that the plan touches, its state before wave 0:
 	// mesh configuration whole, fragments with only the fields that the plan sets.
 	Base []BaseObject `json:"base,omitempty"`
@@ -159,10 +166,14 @@ type Change struct {
 	Owner *Owner `json:"owner,omitempty"`
 	// After is the whole object as the tree holds it after the change: the object
 	// for create and patch, the fragment (all fields set by the plan so far) for
-	// fragment, nil for delete and manual.
+	// fragment, nil for delete. For manual it is what the object holds once the
+	// person has done it, when that is known.
 	After Content `json:"after,omitempty"`
 	// Manual is what a person has to do, for OpManual.
 	Manual string `json:"manual,omitempty"`
+	// Does is what the person's change amounts to, for OpManual; empty when it
+	// changes no object that is modelled.
+	Does Op `json:"does,omitempty"`
 }
 
 // BaseObject is one object as the tree holds it before any step.
@@ -198,6 +209,7 @@ type RollbackStep struct {
 	// exactly; "" for an intermediate state; "base" for the state before the wave.
 	To     string  `json:"to,omitempty"`
 	Checks []Check `json:"checks,omitempty"`
+	Proof  Proof   `json:"proof,omitzero"`
 }
 
 // ProofResult of a step. The zero value is unset and never printed as proved.
@@ -211,18 +223,71 @@ const (
 	ProofUnknown ProofResult = "unknown"
 )
 
-// Proof of a step.
+// Proof of a step, over every state from its start to its end: its changes taking
+// hold in any order, workloads half restarted, and the end itself.
 type Proof struct {
-	Result          ProofResult      `json:"result"`
-	Reason          string           `json:"reason,omitempty"`
+	Result ProofResult `json:"result"`
+	Reason string      `json:"reason,omitempty"`
+	// States is how many different states of single Services were evaluated, Calls
+	// how many pairs of caller and port in them.
+	States          int              `json:"states,omitempty"`
+	Calls           int              `json:"calls,omitempty"`
 	Counterexamples []Counterexample `json:"counterexamples"`
+	// Unknowns are calls of which nothing can be said, with why.
+	Unknowns []string `json:"unknowns,omitempty"`
 }
+
+// PlanProof sums up the proofs of a plan. A state is a step or a step back.
+type PlanProof struct {
+	States  int `json:"states"`
+	Proved  int `json:"proved"`
+	Gaps    int `json:"gaps"`
+	Unknown int `json:"unknown"`
+	// ByKind counts different gaps, each once however many states show it.
+	ByKind map[string]int `json:"byKind,omitempty"`
+	// Told is how many Services are judged by calls that were observed or declared.
+	Told int `json:"told"`
+	// Open are the Services, as namespace/name, that nobody named the callers of:
+	// they are judged for every caller that policies admit or refuse.
+	Open []string `json:"open,omitempty"`
+}
+
+// GapKind is what is wrong in a gap.
+type GapKind string
+
+// Kinds of gaps.
+const (
+	GapUnset GapKind = ""
+	// GapPermissive: a request passes that was denied.
+	GapPermissive GapKind = "permissive"
+	// GapRestrictive: a request is denied that passed.
+	GapRestrictive GapKind = "restrictive"
+	// GapPlaintext: a connection is not encrypted that was.
+	GapPlaintext GapKind = "plaintext"
+	// GapRoutes: nobody applies a route, retry, timeout or the like that was applied.
+	GapRoutes GapKind = "routes"
+)
 
 // Counterexample is a concrete request that is treated differently.
 type Counterexample struct {
+	// ID names the gap in consents. It depends on kind, caller and Service only.
+	ID      string  `json:"id"`
+	Kind    GapKind `json:"kind"`
+	Client  Ref     `json:"client,omitzero"`
+	Service Ref     `json:"service"`
+	Port    int     `json:"port,omitempty"`
+	// Anyone is true when no call graph says that the client calls, and none that
+	// it does not.
+	Anyone  bool   `json:"anyone,omitempty"`
 	Request string `json:"request"`
 	Before  string `json:"before"`
 	After   string `json:"after"`
+	// Since names the state of the plan that shows the same gap first; empty when
+	// it is this one.
+	Since string `json:"since,omitempty"`
+	// Choices are what can be done about it.
+	Choices     []string `json:"choices,omitempty"`
+	ConsentedBy string   `json:"consentedBy,omitempty"`
 }
 
 // StepRef names the step of a namespace.

@@ -1,0 +1,123 @@
+package proof
+
+import (
+	"cmp"
+	"slices"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
+)
+
+// caller is a set of workloads that one Service cannot tell apart: they have one
+// identity, or the policies of the Service treat their identities alike.
+type caller struct {
+	principal string
+	members   []*api.Workload
+	// outside is a caller without identity that nobody named: whoever reaches the
+	// pods from outside of the mesh.
+	outside bool
+	// anyone is true when no call graph names the caller: policies or nothing keep
+	// it from calling.
+	anyone bool
+	ports  []int32
+}
+
+// callersOf are those who may call a Service. Calls that were observed or declared
+// say who does; besides them count the callers that policies and routes name.
+// Without any, everybody may: each workload of the mesh, and one outside.
+func (p *prover) callersOf(svc *api.Service) []caller {
+	edges := p.edgesTo[svc.Ref()]
+	told := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.Provenance == api.Observed || e.Provenance == api.Declared })
+	byKey := map[string]int{}
+	var out []caller
+	add := func(w *api.Workload, port int32) {
+		k := p.principal(w)
+		i, ok := byKey[k]
+		if !ok {
+			i = len(out)
+			byKey[k] = i
+			out = append(out, caller{principal: k})
+		}
+		c := &out[i]
+		if !slices.Contains(c.members, w) {
+			c.members = append(c.members, w)
+		}
+		if !slices.Contains(c.ports, port) {
+			c.ports = append(c.ports, port)
+		}
+	}
+	for _, e := range edges {
+		ws, ok := p.stands[e.From]
+		if !ok {
+			ws = Clients(p.st, e.From)
+			p.stands[e.From] = ws
+		}
+		for _, w := range ws {
+			add(w, int32(e.Port))
+		}
+	}
+	if !told {
+		out = append(out, caller{anyone: true}, caller{anyone: true, outside: true})
+	}
+	slices.SortStableFunc(out, func(a, b caller) int { return cmp.Compare(a.principal, b.principal) })
+	return out
+}
+
+// calls tells whether a caller may use a port of the Service.
+func (c *caller) calls(port int32) bool {
+	return len(c.ports) == 0 || slices.Contains(c.ports, 0) || slices.Contains(c.ports, port)
+}
+
+// principal is the identity of a workload in the mesh.
+func (p *prover) principal(w *api.Workload) string {
+	return p.st.TrustDomain() + "/ns/" + w.Namespace + "/sa/" + cmp.Or(w.ServiceAccount, "default")
+}
+
+// Clients are the workloads that the calling end of an edge stands for: one
+// workload, those of a service account, or those of a namespace.
+func Clients(st *mesh.State, client api.Ref) []*api.Workload {
+	var out []*api.Workload
+	for _, w := range st.WorkloadsIn(client.Namespace) {
+		switch client.Kind {
+		case "Namespace":
+			out = append(out, w)
+		case "ServiceAccount":
+			if cmp.Or(w.ServiceAccount, "default") == client.Name {
+				out = append(out, w)
+			}
+		default:
+			if w.Ref() == client || (w.Name == client.Name && w.Kind == client.Kind) {
+				out = append(out, w)
+			}
+		}
+	}
+	return out
+}
+
+// split takes everybody apart by what the given policies can tell of identities.
+// Each class is represented by all of its workloads.
+func (p *prover) split(ps []policy) []caller {
+	var plain []authorization
+	for _, o := range ps {
+		plain = append(plain, o.authorization)
+	}
+	classify := mesh.IdentityClasses(plain)
+	at, ok := p.classes[classify.Key()]
+	if ok {
+		return at
+	}
+	byClass := map[string]int{}
+	var out []caller
+	for _, id := range p.principals {
+		k := classify.Of(id)
+		i, ok := byClass[k]
+		if !ok {
+			i = len(out)
+			byClass[k] = i
+			out = append(out, caller{principal: id, anyone: true})
+		}
+		out[i].members = append(out[i].members, p.byPrincipal[id]...)
+	}
+	p.classes[classify.Key()] = out
+	return out
+}

@@ -1,0 +1,200 @@
+package proof
+
+import (
+	"slices"
+	"strconv"
+
+	"github.com/ambientplan/ambientplan/mesh"
+)
+
+// maxCells bounds how many requests are compared for one call in one state.
+const maxCells = 20000
+
+// kind is what is wrong in a gap.
+type kind int
+
+const (
+	// permissive: allowed what was denied, or without the authorizer that decided.
+	permissive kind = iota
+	// restrictive: denied what was allowed.
+	restrictive
+	// plaintext: what was encrypted is not.
+	plaintext
+	kinds
+)
+
+// difference is one call that is treated in another way than today.
+type difference struct {
+	kind          kind
+	request       mesh.Request
+	before, after decision
+	way           way
+	pod           *podView
+}
+
+// outcome is the result for one caller of one port in one state.
+type outcome struct {
+	diffs []difference
+	// unknown says why nothing can be said; empty when something can.
+	unknown string
+	// requests is how many were compared.
+	requests int
+}
+
+// compare judges all requests of a caller to one port of a Service in a state and
+// today. clientsToday and clients are the modes that the caller's pods may have.
+func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes) outcome {
+	var out outcome
+	var found [kinds]bool
+	for i := range now.pods {
+		pod, was := &now.pods[i], &today.pods[i]
+		if clientsToday.has(mesh.ModeUnknown) || clients.has(mesh.ModeUnknown) || pod.modes.has(mesh.ModeUnknown) || was.modes.has(mesh.ModeUnknown) {
+			return outcome{unknown: "the mode of its pods is not known"}
+		}
+		before := waysOf(clientsToday, was.modes)
+		after := waysOf(clients, pod.modes)
+		after = slices.DeleteFunc(after, func(w way) bool {
+			return slices.Contains(before, w) && sameVersions(was.policies, pod.policies) && sameTokens(was.tokens, pod.tokens) && !now.through(w.client) && !today.through(w.client)
+		})
+		if len(after) == 0 {
+			continue
+		}
+		if p.mtls(pod.workload, 0, mesh.ModeSidecar); p.peerAuth[pod.workload].tied {
+			return outcome{unknown: "several PeerAuthentications apply and their age, which decides, is not in the inventory"}
+		}
+		if c.podPort(pod.workload) == 0 && len(was.policies)+len(pod.policies) > 0 {
+			return outcome{unknown: "target port " + strconv.Quote(c.port.TargetPort) + " is a name that no container declares"}
+		}
+		if !found[plaintext] && allEncrypted(p, was, before, c) {
+			if i := slices.IndexFunc(after, func(w way) bool { return !p.encrypted(pod, w, c) }); i >= 0 {
+				found[plaintext] = true
+				out.diffs = append(out.diffs, difference{kind: plaintext, way: after[i], pod: pod, before: decision{Verdict: mesh.Verdict{Outcome: mesh.Allowed, By: "mutual TLS"}}, after: decision{Verdict: mesh.Verdict{Outcome: mesh.Allowed, By: "plaintext"}, at: nowhere}})
+			}
+		}
+		cells, ok := p.cells(today, now, was, pod)
+		if !ok {
+			return outcome{unknown: "its policies tell requests apart in more ways than are compared, or by what is not compared"}
+		}
+		if why := p.comparePod(today, now, was, pod, before, after, c, cells, &out, &found); why != "" {
+			return outcome{unknown: why}
+		}
+	}
+	return out
+}
+
+// comparePod compares all cells at the pods of one workload. It returns why
+// nothing can be said, if so.
+func (p *prover) comparePod(today, now *view, was, pod *podView, before, after []way, c *call, cells []mesh.Request, out *outcome, found *[kinds]bool) string {
+	for _, r := range cells {
+		out.requests++
+		var want [4]bool
+		var first decision
+		for i, w := range before {
+			d := p.judge(today, was, w, c, r)
+			if d.Outcome == mesh.OutcomeUnknown {
+				return d.By
+			}
+			want[d.Outcome] = true
+			if i == 0 {
+				first = d
+			}
+		}
+		for _, w := range after {
+			d := p.judge(now, pod, w, c, r)
+			if d.Outcome == mesh.OutcomeUnknown {
+				return d.By
+			}
+			if want[d.Outcome] {
+				continue
+			}
+			k := restrictive
+			if first.Outcome == mesh.Denied || first.Outcome == mesh.External && d.Outcome == mesh.Allowed {
+				k = permissive
+			}
+			if !found[k] {
+				found[k] = true
+				out.diffs = append(out.diffs, difference{kind: k, request: r, before: first, after: d, way: w, pod: pod})
+			}
+		}
+		if found[permissive] && found[restrictive] {
+			return ""
+		}
+	}
+	return ""
+}
+
+func allEncrypted(p *prover, pod *podView, ways []way, c *call) bool {
+	return !slices.ContainsFunc(ways, func(w way) bool { return !p.encrypted(pod, w, c) })
+}
+
+// waysOf lists the ways between pods of the given modes.
+func waysOf(clients, servers modes) []way {
+	var out []way
+	for _, c := range clients.each() {
+		for _, s := range servers.each() {
+			out = append(out, way{c, s})
+		}
+	}
+	return out
+}
+
+func sameVersions(a, b []policy) bool {
+	return slices.EqualFunc(a, b, func(x, y policy) bool { return x.id == y.id })
+}
+
+func sameTokens(a, b []tokens) bool {
+	return slices.EqualFunc(a, b, func(x, y tokens) bool { return x.id == y.id })
+}
+
+// cells are the requests that the policies of both states can tell apart.
+func (p *prover) cells(today, now *view, was, pod *podView) ([]mesh.Request, bool) {
+	var ps []policy
+	for _, l := range [][]policy{today.attached, now.attached, was.policies, pod.policies} {
+		ps = append(ps, l...)
+	}
+	slices.SortFunc(ps, func(a, b policy) int { return a.id - b.id })
+	ps = slices.CompactFunc(ps, func(a, b policy) bool { return a.id == b.id })
+	k := string(ids(nil, ps, nil))
+	at, ok := p.cellsOf[k]
+	if !ok {
+		var plain []authorization
+		for _, o := range ps {
+			plain = append(plain, o.authorization)
+		}
+		at.list, at.ok = mesh.Cells(plain, mesh.Request{}, maxCells)
+		p.cellsOf[k] = at
+	}
+	return at.list, at.ok
+}
+
+// cellList is a partition, or that there is none.
+type cellList struct {
+	list []mesh.Request
+	ok   bool
+}
+
+// proxy is what a proxy makes of policies.
+type proxy struct {
+	policies []authorization
+	tcp      bool
+}
+
+// Verdict of a request.
+func (x proxy) Verdict(r mesh.Request) mesh.Verdict { return mesh.ProxyAuthz(x.policies, r, x.tcp) }
+
+func (p *prover) proxy(ps []policy, tcp bool) proxy { return proxy{plain(ps), tcp} }
+
+type ztunnel struct{ policies []authorization }
+
+// Verdict of a request.
+func (x ztunnel) Verdict(r mesh.Request) mesh.Verdict { return mesh.ZtunnelVerdict(x.policies, r) }
+
+func (p *prover) ztunnel(ps []policy) ztunnel { return ztunnel{plain(ps)} }
+
+func plain(ps []policy) []authorization {
+	out := make([]authorization, len(ps))
+	for i := range ps {
+		out[i] = ps[i].authorization
+	}
+	return out
+}

@@ -1,0 +1,173 @@
+package proof
+
+import (
+	"cmp"
+	"crypto/sha256"
+	"encoding/hex"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
+)
+
+// Gap is one call that is treated in another way than today, with the request
+// that shows it.
+type Gap struct {
+	// ID is the same in every state and every plan in which the same caller is
+	// treated in the same wrong way at the same Service, so that a consent to it
+	// never comes to mean another gap.
+	ID      string
+	Kind    api.GapKind
+	Service api.Ref
+	Port    int32
+	// Client is the workload that makes the call; empty for a caller outside of
+	// the mesh that nobody named.
+	Client api.Ref
+	// Anyone is true when nothing but the absence of a call graph says that the
+	// client calls.
+	Anyone  bool
+	Request string
+	Before  string
+	After   string
+	// ClientMode is the mode of the client's pod in the state.
+	ClientMode, ServerMode mesh.Mode
+	// Also counts other ports and workloads of the same gap.
+	Also int
+}
+
+// gaps collects the gaps of one step.
+type gaps struct {
+	p    *prover
+	byID map[string]*Gap
+}
+
+func newGaps(p *prover) *gaps { return &gaps{p, map[string]*Gap{}} }
+
+// add adds a difference as a gap, or counts it when it is another case of one.
+func (g *gaps) add(t *target, v *view, port api.ServicePort, c *caller, d difference, at []modes) {
+	k := gapKind(d.kind)
+	who := c.principal
+	switch {
+	case c.outside:
+		who = "outside of the mesh"
+	case c.anyone:
+		who = "anyone like " + who
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(k), t.service.Ref().String(), who}, "\n")))
+	id := "gap-" + hex.EncodeToString(sum[:4])
+	if old := g.byID[id]; old != nil {
+		if old.Port != port.Port {
+			old.Also++
+		}
+		return
+	}
+	out := &Gap{
+		ID: id, Kind: k, Service: t.service.Ref(), Port: port.Port, Anyone: c.anyone,
+		Request: requestWords(d.request, servedAsTCP(port)), Before: words(t.today.waypoint, d.before), After: words(v.waypoint, d.after),
+		ClientMode: d.way.client, ServerMode: d.way.server,
+	}
+	out.After += " (" + wayWords(v, d) + ")"
+	i := slices.IndexFunc(c.members, func(w *api.Workload) bool { return at[g.p.index[w]].has(d.way.client) })
+	if i >= 0 {
+		out.Client = c.members[i].Ref()
+	}
+	g.byID[id] = out
+}
+
+func (g *gaps) list() []Gap {
+	var out []Gap
+	for _, id := range slices.Sorted(maps.Keys(g.byID)) {
+		out = append(out, *g.byID[id])
+	}
+	slices.SortStableFunc(out, func(a, b Gap) int {
+		return cmp.Or(a.Service.Compare(b.Service), a.Client.Compare(b.Client), cmp.Compare(a.Kind, b.Kind))
+	})
+	return out
+}
+
+func gapKind(k kind) api.GapKind {
+	switch k {
+	case permissive:
+		return api.GapPermissive
+	case restrictive:
+		return api.GapRestrictive
+	case plaintext:
+		return api.GapPlaintext
+	}
+	return api.GapUnset
+}
+
+// words says a decision and who made it.
+func words(wp *waypoint, d decision) string {
+	where := ""
+	switch d.at {
+	case atPod:
+		where = "at the server's sidecar"
+	case atWaypoint:
+		where = "at waypoint " + wp.ref.Namespace + "/" + wp.ref.Name
+	case atZtunnel:
+		where = "at ztunnel"
+	case atTLS, nowhere:
+	}
+	return strings.TrimSpace(d.Outcome.String() + ": " + d.By + " " + where)
+}
+
+// wayWords says which way a call takes.
+func wayWords(v *view, d difference) string {
+	who := map[mesh.Mode]string{mesh.ModeSidecar: "client with sidecar", mesh.ModeAmbient: "ambient client", mesh.ModeNone: "client outside the mesh", mesh.ModeGateway: "gateway"}[d.way.client]
+	to := map[mesh.Mode]string{mesh.ModeSidecar: "pod with sidecar", mesh.ModeAmbient: "ambient pod", mesh.ModeNone: "pod outside the mesh", mesh.ModeGateway: "gateway"}[d.way.server]
+	switch {
+	case v.through(d.way.client):
+		return who + ", over the waypoint, to an " + strings.TrimPrefix(to, "an ")
+	case v.waypoint != nil:
+		return who + ", past the waypoint, to an " + strings.TrimPrefix(to, "an ")
+	}
+	return who + " to " + to
+}
+
+// nameOf names a caller for people.
+func (p *prover) nameOf(c *caller, m modes) string {
+	switch {
+	case c.outside:
+		return "a caller outside the mesh"
+	case len(c.members) == 0:
+		return c.principal
+	}
+	if len(c.members) == 1 {
+		return c.members[0].Ref().String()
+	}
+	return fmt.Sprintf("%s and %d more workloads", c.members[0].Ref(), len(c.members)-1)
+}
+
+// requestWords writes a request for people.
+func requestWords(r mesh.Request, tcp bool) string {
+	parts := []string{}
+	if r.Method != "" || r.Path != "" {
+		parts = append(parts, strings.TrimSpace(cmp.Or(r.Method, "any method")+" "+r.Path))
+	}
+	if r.Host != "" {
+		parts = append(parts, "host "+r.Host)
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Headers)) {
+		parts = append(parts, fmt.Sprintf("header %s: %s", k, r.Headers[k]))
+	}
+	for _, k := range slices.Sorted(maps.Keys(r.Claims)) {
+		parts = append(parts, fmt.Sprintf("%s=%s", k, r.Claims[k]))
+	}
+	if r.Source.IsValid() {
+		parts = append(parts, "from address "+r.Source.String())
+	}
+	if r.SNI != "" {
+		parts = append(parts, "SNI "+r.SNI)
+	}
+	switch {
+	case len(parts) > 0:
+		return strings.Join(parts, ", ")
+	case tcp:
+		return "any connection"
+	}
+	return "any request"
+}

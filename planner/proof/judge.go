@@ -1,0 +1,160 @@
+package proof
+
+import (
+	"slices"
+	"strconv"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
+)
+
+// way is how one pod of a caller meets one pod of a server.
+type way struct {
+	client, server mesh.Mode
+}
+
+// through tells whether a way leads over the waypoint of the Service. Sidecars go
+// past it, and so do gateways unless the Service asks for it, and everybody
+// outside of the mesh (table M-10 to M-19 of the facts).
+func (v *view) through(client mesh.Mode) bool {
+	return v.waypoint != nil && (client == mesh.ModeAmbient || client == mesh.ModeGateway && v.ingress)
+}
+
+// place is where a request was decided.
+type place int
+
+const (
+	atPod place = iota
+	atWaypoint
+	atZtunnel
+	atTLS
+	nowhere
+)
+
+// decision is a verdict and where it fell.
+type decision struct {
+	mesh.Verdict
+	at place
+}
+
+// judge evaluates one request on one way: at the waypoint if the way leads over
+// it, then at the pod.
+func (p *prover) judge(v *view, pv *podView, w way, c *call, r mesh.Request) decision {
+	id := c.principal
+	if w.client == mesh.ModeNone {
+		id = ""
+	}
+	first := decision{mesh.Verdict{Outcome: mesh.Allowed}, atWaypoint}
+	podPort := c.podPort(pv.workload)
+	mtls := p.mtls(pv.workload, podPort, w.server)
+	peer := id
+	if v.through(w.client) {
+		at := r
+		at.Principal, at.Port = id, uint16(c.port.Port)
+		if len(v.tokens) == 0 {
+			at.Claims = nil
+		}
+		first.Verdict = p.proxy(v.attached, c.tcp).Verdict(at)
+		if first.Outcome == mesh.Denied || first.Outcome == mesh.OutcomeUnknown {
+			return first
+		}
+		peer = p.st.TrustDomain() + "/ns/" + v.waypoint.ref.Namespace + "/sa/" + v.waypoint.ref.Name
+	} else if w.server == mesh.ModeSidecar && mtls == mesh.MTLSDisable && w.client != mesh.ModeAmbient {
+		// Auto mTLS sends plaintext to a port whose mutual TLS is disabled.
+		peer = ""
+	}
+	if peer == "" && mtls == mesh.MTLSStrict && w.server != mesh.ModeNone {
+		return decision{mesh.Verdict{Outcome: mesh.Denied, By: "STRICT mutual TLS refuses plaintext"}, atTLS}
+	}
+	at := r
+	at.Principal, at.Port = peer, podPort
+	second := decision{at: atPod}
+	switch w.server {
+	case mesh.ModeSidecar, mesh.ModeGateway:
+		if len(pv.tokens) == 0 {
+			at.Claims = nil
+		}
+		second.Verdict = p.proxy(pv.policies, c.tcp).Verdict(at)
+	case mesh.ModeAmbient:
+		second = decision{p.ztunnel(pv.policies).Verdict(at), atZtunnel}
+	case mesh.ModeNone:
+		return decision{mesh.Verdict{Outcome: mesh.Allowed, By: "nothing is enforced outside of the mesh"}, nowhere}
+	case mesh.ModeUnknown, mesh.ModeMixed:
+		return decision{mesh.Verdict{By: "the mode of the server's pods is not known"}, nowhere}
+	}
+	if second.Outcome == mesh.Allowed && first.Outcome != mesh.Allowed {
+		return first
+	}
+	return second
+}
+
+// encrypted tells whether a way uses mutual TLS from end to end.
+func (p *prover) encrypted(pv *podView, w way, c *call) bool {
+	switch {
+	case w.client == mesh.ModeNone || w.server == mesh.ModeNone:
+		return false
+	case w.server == mesh.ModeSidecar && w.client != mesh.ModeAmbient:
+		return p.mtls(pv.workload, c.podPort(pv.workload), w.server) != mesh.MTLSDisable
+	}
+	return true
+}
+
+// mtls is the mode of mutual TLS at a port of a workload's pods.
+func (p *prover) mtls(w *api.Workload, port uint16, server mesh.Mode) mesh.MTLSMode {
+	a, ok := p.peerAuth[w]
+	if !ok {
+		pa := p.st.PeerAuth(w)
+		a = peerAuth{pa.Mode, pa.PortModes(), pa.ExemptionLost(), len(pa.Tied) > 0}
+		p.peerAuth[w] = a
+	}
+	for _, m := range a.ports {
+		if uint16(m.Port) != port || m.Mode == mesh.MTLSUnset {
+			continue
+		}
+		if server == mesh.ModeAmbient && a.exemptionLost {
+			return mesh.MTLSStrict
+		}
+		return m.Mode
+	}
+	return a.mode
+}
+
+// peerAuth is what the PeerAuthentications give for one workload. No plan changes
+// them, so it is resolved once.
+type peerAuth struct {
+	mode          mesh.MTLSMode
+	ports         []mesh.PortMode
+	exemptionLost bool
+	tied          bool
+}
+
+// call is one port of a Service as one caller uses it.
+type call struct {
+	service   *api.Service
+	port      api.ServicePort
+	principal string
+	tcp       bool
+}
+
+// podPort is the pod's port behind the Service's; 0 when it is not known.
+func (c *call) podPort(w *api.Workload) uint16 {
+	if c.port.TargetPort == "" {
+		return uint16(c.port.Port)
+	}
+	if n, err := strconv.ParseUint(c.port.TargetPort, 10, 16); err == nil {
+		return uint16(n)
+	}
+	for _, cp := range w.Ports {
+		if cp.Name == c.port.TargetPort {
+			return uint16(cp.Port)
+		}
+	}
+	return 0
+}
+
+// servedAsTCP tells whether proxies serve a port without HTTP. A port that
+// declares no protocol is sniffed: it is judged as HTTP, which is what its
+// policies speak of.
+func servedAsTCP(p api.ServicePort) bool {
+	return slices.Contains([]string{"TCP", "TLS", "HTTPS", "Mongo", "Redis", "MySQL"}, p.Protocol)
+}

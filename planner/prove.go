@@ -1,0 +1,199 @@
+package planner
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
+	"github.com/ambientplan/ambientplan/planner/proof"
+)
+
+// maxCounterexamples bounds how many gaps one step shows; the rest is counted.
+const maxCounterexamples = 200
+
+// maxUnknownCalls bounds how many open calls one step lists; the rest is counted.
+const maxUnknownCalls = 20
+
+// Prove judges every state of a plan as the plan stands, and writes the result
+// into its steps. edges are the calls to judge by; those of the plan itself are
+// what Edges finds in the same inventory and needs.
+func Prove(ctx context.Context, st *mesh.State, edges []api.Edge, p *api.MigrationPlan) error {
+	r, err := proof.Prove(ctx, proof.Input{State: st, Calls: edges, Base: p.Base, Waves: p.Waves})
+	if err != nil {
+		return err
+	}
+	at := map[string]*proof.StepProof{}
+	for i := range r.Steps {
+		s := &r.Steps[i]
+		at[fmt.Sprint(s.Wave, "/", s.Step, "/", s.Back)] = s
+	}
+	advice := newAdviser(p)
+	for i := range p.Waves {
+		w := &p.Waves[i]
+		for j := range w.Steps {
+			s := &w.Steps[j]
+			s.Proof = proofOf(at[fmt.Sprint(w.Number, "/", s.Name, "/")], advice)
+			if w.Number == 0 && s.Proof.Result == api.Proved {
+				s.Proof.Reason = "nothing in it changes who may do what; that the installation succeeds is what the checks are for"
+			}
+			for k := range s.Rollback {
+				s.Rollback[k].Proof = proofOf(at[fmt.Sprint(w.Number, "/", s.Name, "/", s.Rollback[k].Name)], advice)
+			}
+		}
+	}
+	p.Proof = api.PlanProof{Told: r.Told}
+	for _, ref := range r.Open {
+		p.Proof.Open = append(p.Proof.Open, ref.Namespace+"/"+ref.Name)
+	}
+	count(p)
+	return nil
+}
+
+// proofOf writes the result of one step for people.
+func proofOf(s *proof.StepProof, advice *adviser) api.Proof {
+	out := api.Proof{Result: api.ProofUnknown, Reason: "this step was not evaluated", Counterexamples: []api.Counterexample{}}
+	if s == nil {
+		return out
+	}
+	out.States, out.Calls, out.Reason = s.Mixes, s.Calls, ""
+	for _, g := range s.Gaps[:min(len(s.Gaps), maxCounterexamples)] {
+		out.Counterexamples = append(out.Counterexamples, api.Counterexample{
+			ID: g.ID, Kind: g.Kind, Client: g.Client, Service: g.Service, Port: int(g.Port), Anyone: g.Anyone,
+			Request: g.Request, Before: g.Before, After: g.After, Choices: advice.choices(s.Wave, g),
+		})
+	}
+	var open []string
+	for _, u := range s.Unknowns {
+		who := ""
+		if u.Client != "" {
+			who = u.Client + " to "
+		}
+		line := fmt.Sprintf("%s%s: %s", who, u.Service, u.Why)
+		if u.Port != 0 {
+			line = fmt.Sprintf("%s%s port %d: %s", who, u.Service, u.Port, u.Why)
+		}
+		open = append(open, line)
+	}
+	for _, ref := range s.NotFollowed {
+		open = append(open, fmt.Sprintf("%s: what changing it does is not modelled", ref))
+	}
+	open = append(open, s.Broken...)
+	slices.Sort(open)
+	open = slices.Compact(open)
+	out.Unknowns = open[:min(len(open), maxUnknownCalls)]
+	switch {
+	case len(s.Gaps) > 0:
+		out.Result = api.Gap
+		out.Reason = fmt.Sprintf("%d gaps", len(s.Gaps))
+		if n := len(s.Gaps) - len(out.Counterexamples); n > 0 {
+			out.Reason += fmt.Sprintf(", of which %d are not shown", n)
+		}
+		if len(open) > 0 {
+			out.Reason += fmt.Sprintf("; of %d more things nothing can be said", len(open))
+		}
+	case len(open) > 0:
+		out.Reason = fmt.Sprintf("of %d things nothing can be said: %s", len(open), shortList(open, 2))
+	default:
+		out.Result = api.Proved
+	}
+	return out
+}
+
+// adviser knows what could be done about a gap.
+type adviser struct {
+	wave    map[string]int
+	subject map[api.Ref]*api.Decision
+}
+
+func newAdviser(p *api.MigrationPlan) *adviser {
+	a := &adviser{wave: map[string]int{}, subject: decisionsBySubject(p.Decisions)}
+	for _, n := range p.Namespaces {
+		a.wave[n.Name] = n.Wave
+	}
+	return a
+}
+
+// choices lists what can be done about a gap, best first.
+func (a *adviser) choices(wave int, g proof.Gap) []string {
+	var out []string
+	service := g.Service.Namespace + "/" + g.Service.Name
+	client := g.Client.Namespace + "/" + g.Client.Name
+	switch {
+	case g.Client.Name == "":
+		out = append(out, "bring the callers outside the mesh into it first", "admit them with a layer 4 policy (ipBlocks, ports) and accept that layer 7 rules do not hold for them")
+	case g.ClientMode == mesh.ModeSidecar && a.wave[g.Client.Namespace] > wave:
+		out = append(out, fmt.Sprintf("move %s no later than wave %d", client, wave))
+	case g.ClientMode == mesh.ModeSidecar && a.wave[g.Client.Namespace] == wave && wave > 0:
+		out = append(out, fmt.Sprintf("restart %s in an earlier step than %s", client, service))
+	case g.ClientMode == mesh.ModeSidecar:
+		out = append(out, "move "+client+" as well, which this plan does not")
+	}
+	if g.Anyone {
+		out = append(out, fmt.Sprintf("say who calls %s (--edges FILE.csv, or edges in the needs): without that everybody may", service))
+	}
+	return append(out, "keep the sidecar of "+service+" (keepSidecar in its needs)", "consent to "+g.ID+" with a reason")
+}
+
+// count sums the proofs of a plan up.
+func count(p *api.MigrationPlan) {
+	gaps, since := map[string]api.GapKind{}, map[string]string{}
+	for _, w := range p.Waves {
+		for _, s := range w.Steps {
+			for i := range s.Proof.Counterexamples {
+				c := &s.Proof.Counterexamples[i]
+				if first, ok := since[c.ID]; ok {
+					c.Since = first
+				} else {
+					since[c.ID] = fmt.Sprintf("wave %d step %s", w.Number, s.Name)
+				}
+			}
+			for r := range s.Rollback {
+				for i := range s.Rollback[r].Proof.Counterexamples {
+					c := &s.Rollback[r].Proof.Counterexamples[i]
+					c.Since = since[c.ID]
+				}
+			}
+			for _, x := range append([]api.Proof{s.Proof}, rollbackProofs(&s)...) {
+				p.Proof.States++
+				switch x.Result {
+				case api.Proved:
+					p.Proof.Proved++
+				case api.Gap:
+					p.Proof.Gaps++
+				case api.ProofUnknown, api.ProofUnset:
+					p.Proof.Unknown++
+				}
+				for _, c := range x.Counterexamples {
+					gaps[c.ID] = c.Kind
+				}
+			}
+		}
+	}
+	p.Proof.ByKind = map[string]int{string(api.GapPermissive): 0, string(api.GapRestrictive): 0, string(api.GapPlaintext): 0, string(api.GapRoutes): 0}
+	for _, k := range gaps {
+		p.Proof.ByKind[string(k)]++
+	}
+}
+
+func rollbackProofs(s *api.Step) []api.Proof {
+	var out []api.Proof
+	for _, r := range s.Rollback {
+		out = append(out, r.Proof)
+	}
+	return out
+}
+
+// ProofLine sums a proof up in one line.
+func ProofLine(p api.PlanProof) string {
+	var kinds []string
+	for _, k := range []struct {
+		kind api.GapKind
+		word string
+	}{{api.GapPermissive, "more permissive"}, {api.GapRestrictive, "more restrictive"}, {api.GapPlaintext, "plaintext"}, {api.GapRoutes, "routes lost"}} {
+		kinds = append(kinds, fmt.Sprintf("%d %s", p.ByKind[string(k.kind)], k.word))
+	}
+	return fmt.Sprintf("%d of %d states proved: %s", p.Proved, p.States, strings.Join(kinds, ", "))
+}
