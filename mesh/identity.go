@@ -11,62 +11,30 @@ import (
 // them: two identities of one class are matched by the same patterns, so no rule
 // can treat them differently.
 type IdentityClassifier struct {
-	fields []identityField
+	atoms []field
+	key   string
 }
 
-type identityField struct{ name, value, namespace string }
-
-// IdentityClasses collects the patterns of some policies.
-func IdentityClasses(policies []Typed[*security.AuthorizationPolicy]) IdentityClassifier {
-	var c IdentityClassifier
-	for _, p := range policies {
-		for _, r := range Authz(p).Rules {
-			for _, f := range r.Fields {
-				switch name := fieldName(f.Name); name {
-				case "principals", "namespaces", "serviceAccounts", "trustDomains",
-					"source.principal", "source.namespace", "source.serviceAccount", "source.trustDomain":
-					for _, v := range f.Values {
-						c.fields = append(c.fields, identityField{name, v, p.Namespace})
-					}
-				}
-			}
-		}
+// IdentityClasses collects the patterns of some policies. The second result is
+// false when there are too many rules to take apart.
+func (s *State) IdentityClasses(policies []Typed[*security.AuthorizationPolicy]) (IdentityClassifier, bool) {
+	atoms, ok := identityAtoms(policies, s.AuthzSettings())
+	slices.SortFunc(atoms, func(a, b field) int { return strings.Compare(a.key(), b.key()) })
+	keys := make([]string, len(atoms))
+	for i := range atoms {
+		keys[i] = atoms[i].key()
 	}
-	slices.SortFunc(c.fields, func(a, b identityField) int {
-		return strings.Compare(a.name+" "+a.namespace+" "+a.value, b.name+" "+b.namespace+" "+b.value)
-	})
-	c.fields = slices.Compact(c.fields)
-	return c
+	return IdentityClassifier{atoms, strings.Join(keys, "\n")}, ok
 }
 
 // Key is equal for classifiers that tell the same identities apart.
-func (c IdentityClassifier) Key() string {
-	var b strings.Builder
-	for _, f := range c.fields {
-		b.WriteString(f.name)
-		b.WriteByte(' ')
-		b.WriteString(f.namespace)
-		b.WriteByte(' ')
-		b.WriteString(f.value)
-		b.WriteByte('\n')
-	}
-	return b.String()
-}
+func (c IdentityClassifier) Key() string { return c.key }
 
 // Of is the class of a principal.
 func (c IdentityClassifier) Of(principal string) string {
-	out := make([]byte, len(c.fields))
-	for i, f := range c.fields {
-		out[i] = '0'
-		if fieldMatches(f.name, f.value, Request{Principal: principal}, f.namespace) {
-			out[i] = '1'
-		}
+	out := make([]byte, len(c.atoms))
+	for i := range c.atoms {
+		out[i] = '0' + byte(c.atoms[i].matches(&Request{Principal: principal}))
 	}
 	return string(out)
-}
-
-// fieldName is the name of a field without its negation: "notPorts" is about ports.
-func fieldName(name string) string {
-	name = strings.TrimPrefix(name, "not")
-	return strings.ToLower(name[:1]) + name[1:]
 }

@@ -101,6 +101,12 @@ func (s *State) TokensAtWaypoint(svc *api.Service, gateway api.WaypointRef) Toke
 	return newTokenRules(out)
 }
 
+// NewTokenRules are the rules of a list of RequestAuthentications that one proxy
+// applies.
+func NewTokenRules(list []Typed[*security.RequestAuthentication]) TokenRules {
+	return newTokenRules(list)
+}
+
 func newTokenRules(list []Typed[*security.RequestAuthentication]) TokenRules {
 	var out TokenRules
 	for _, ra := range list {

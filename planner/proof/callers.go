@@ -20,25 +20,31 @@ type caller struct {
 	// it from calling.
 	anyone bool
 	ports  []int32
+	// idx are the members by their place in the prover's list.
+	idx []int
+	// start are the modes of the members today.
+	start modes
+	// id tells the callers of all Services apart.
+	id int
 }
 
 // callersOf are those who may call a Service. Calls that were observed or declared
 // say who does; besides them count the callers that policies and routes name.
 // Without any, everybody may: each workload of the mesh, and one outside.
-func (p *prover) callersOf(svc *api.Service) []caller {
+func (p *prover) callersOf(svc *api.Service) []*caller {
 	edges := p.edgesTo[svc.Ref()]
 	told := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.Provenance == api.Observed || e.Provenance == api.Declared })
 	byKey := map[string]int{}
-	var out []caller
+	var out []*caller
 	add := func(w *api.Workload, port int32) {
 		k := p.principal(w)
 		i, ok := byKey[k]
 		if !ok {
 			i = len(out)
 			byKey[k] = i
-			out = append(out, caller{principal: k})
+			out = append(out, &caller{principal: k})
 		}
-		c := &out[i]
+		c := out[i]
 		if !slices.Contains(c.members, w) {
 			c.members = append(c.members, w)
 		}
@@ -57,9 +63,12 @@ func (p *prover) callersOf(svc *api.Service) []caller {
 		}
 	}
 	if !told {
-		out = append(out, caller{anyone: true}, caller{anyone: true, outside: true})
+		out = append(out, p.everybody, p.nobody)
 	}
-	slices.SortStableFunc(out, func(a, b caller) int { return cmp.Compare(a.principal, b.principal) })
+	slices.SortStableFunc(out, func(a, b *caller) int { return cmp.Compare(a.principal, b.principal) })
+	for _, c := range out {
+		p.index1(c)
+	}
 	return out
 }
 
@@ -94,30 +103,49 @@ func Clients(st *mesh.State, client api.Ref) []*api.Workload {
 	return out
 }
 
-// split takes everybody apart by what the given policies can tell of identities.
-// Each class is represented by all of its workloads.
-func (p *prover) split(ps []policy) []caller {
-	var plain []authorization
-	for _, o := range ps {
-		plain = append(plain, o.authorization)
+// index1 fills what is derived from the members of a caller.
+func (p *prover) index1(c *caller) {
+	if c.id != 0 {
+		return
 	}
-	classify := mesh.IdentityClasses(plain)
-	at, ok := p.classes[classify.Key()]
-	if ok {
-		return at
+	p.callers++
+	c.id = p.callers
+	if c.outside {
+		c.start = only(mesh.ModeNone)
+	}
+	for _, w := range c.members {
+		i := p.index[w]
+		c.idx = append(c.idx, i)
+		c.start |= p.startModes[i]
+	}
+}
+
+// split takes everybody apart by what the given policies can tell of identities.
+// Each class is represented by all of its workloads. The second result is false
+// when the policies have too many rules to take apart.
+func (p *prover) split(ps []policy) ([]*caller, bool) {
+	classify, ok := p.st.IdentityClasses(plain(ps))
+	if !ok {
+		return nil, false
+	}
+	if at, ok := p.classes[classify.Key()]; ok {
+		return at, true
 	}
 	byClass := map[string]int{}
-	var out []caller
+	var out []*caller
 	for _, id := range p.principals {
 		k := classify.Of(id)
 		i, ok := byClass[k]
 		if !ok {
 			i = len(out)
 			byClass[k] = i
-			out = append(out, caller{principal: id, anyone: true})
+			out = append(out, &caller{principal: id, anyone: true})
 		}
 		out[i].members = append(out[i].members, p.byPrincipal[id]...)
 	}
+	for _, c := range out {
+		p.index1(c)
+	}
 	p.classes[classify.Key()] = out
-	return out
+	return out, true
 }

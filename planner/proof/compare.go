@@ -59,7 +59,7 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes)
 		if len(after) == 0 {
 			continue
 		}
-		if p.mtls(pod.workload, 0, mesh.ModeSidecar); p.peerAuth[pod.workload].tied {
+		if p.peerAuthOf(pod.workload).tied {
 			return outcome{unknown: "several PeerAuthentications apply and their age, which decides, is not in the inventory"}
 		}
 		if c.podPort(pod.workload) == 0 && len(was.policies)+len(pod.policies) > 0 {
@@ -71,7 +71,7 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes)
 				out.diffs = append(out.diffs, difference{kind: plaintext, way: after[i], pod: pod, before: decision{Verdict: mesh.Verdict{Outcome: mesh.Allowed, By: "mutual TLS"}}, after: decision{Verdict: mesh.Verdict{Outcome: mesh.Allowed, By: "plaintext"}, at: nowhere}})
 			}
 		}
-		cells, ok := p.cells(today, now, was, pod)
+		cells, ok := p.cells(today, now, was, pod, c)
 		if !ok {
 			return outcome{unknown: "its policies tell requests apart in more ways than are compared, or by what is not compared"}
 		}
@@ -85,12 +85,13 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes)
 // comparePod compares all cells at the pods of one workload. It returns why
 // nothing can be said, if so.
 func (p *prover) comparePod(today, now *view, was, pod *podView, before, after []way, c *call, cells []mesh.Request, out *outcome, found *[kinds]bool) string {
+	then, here := p.enforcersOf(today, was, c), p.enforcersOf(now, pod, c)
 	for _, r := range cells {
 		out.requests++
 		var want [4]bool
 		var first decision
 		for i, w := range before {
-			d := p.judge(today, was, w, c, r)
+			d := p.judge(&then, w, c, r)
 			if d.Outcome == mesh.OutcomeUnknown {
 				return d.By
 			}
@@ -100,7 +101,7 @@ func (p *prover) comparePod(today, now *view, was, pod *podView, before, after [
 			}
 		}
 		for _, w := range after {
-			d := p.judge(now, pod, w, c, r)
+			d := p.judge(&here, w, c, r)
 			if d.Outcome == mesh.OutcomeUnknown {
 				return d.By
 			}
@@ -146,25 +147,38 @@ func sameTokens(a, b []tokens) bool {
 	return slices.EqualFunc(a, b, func(x, y tokens) bool { return x.id == y.id })
 }
 
-// cells are the requests that the policies of both states can tell apart.
-func (p *prover) cells(today, now *view, was, pod *podView) ([]mesh.Request, bool) {
-	var ps []policy
-	for _, l := range [][]policy{today.attached, now.attached, was.policies, pod.policies} {
-		ps = append(ps, l...)
-	}
-	slices.SortFunc(ps, func(a, b policy) int { return a.id - b.id })
-	ps = slices.CompactFunc(ps, func(a, b policy) bool { return a.id == b.id })
-	k := string(ids(nil, ps, nil))
-	at, ok := p.cellsOf[k]
-	if !ok {
-		var plain []authorization
-		for _, o := range ps {
-			plain = append(plain, o.authorization)
+// cells are the requests that the policies of both states can tell apart. Most
+// Services need few, whoever calls; where that would be too many, only what this
+// caller can meet is told apart.
+func (p *prover) cells(today, now *view, was, pod *podView, c *call) ([]mesh.Request, bool) {
+	space := mesh.Space{Settings: p.settings, Limit: maxCells}
+	var k []byte
+	for _, set := range [][]policy{today.attached, now.attached, was.policies, pod.policies} {
+		k = append(ids(k, set, nil), '/')
+		if len(set) > 0 {
+			space.Sets = append(space.Sets, plain(set))
 		}
-		at.list, at.ok = mesh.Cells(plain, mesh.Request{}, maxCells)
-		p.cellsOf[k] = at
 	}
-	return at.list, at.ok
+	for _, ts := range [][]tokens{today.tokens, now.tokens, was.tokens, pod.tokens} {
+		k = append(ids(k, nil, ts), '/')
+		space.Tokens = append(space.Tokens, tokenRules(ts).Rules()...)
+	}
+	at, ok := p.cellsOf[string(k)]
+	if !ok {
+		at.list, at.ok = space.Cells(mesh.Request{})
+		p.cellsOf[string(k)] = at
+	}
+	if at.ok {
+		return at.list, true
+	}
+	space.Callers = []string{"", c.principal}
+	for _, v := range []*view{today, now} {
+		if v.waypoint != nil {
+			space.Callers = append(space.Callers, p.st.TrustDomain()+"/ns/"+v.waypoint.ref.Namespace+"/sa/"+v.waypoint.ref.Name)
+		}
+	}
+	space.Ports = []uint16{uint16(c.port.Port), c.podPort(pod.workload)}
+	return space.Cells(mesh.Request{})
 }
 
 // cellList is a partition, or that there is none.
@@ -173,23 +187,32 @@ type cellList struct {
 	ok   bool
 }
 
-// proxy is what a proxy makes of policies.
-type proxy struct {
-	policies []authorization
-	tcp      bool
+// proxy compiles policies for an Envoy, once for each list.
+func (p *prover) proxy(ps []policy, tcp bool) *mesh.ProxyProgram {
+	k := programKey{string(ids(nil, ps, nil)), tcp}
+	x := p.proxies[k]
+	if x == nil {
+		x = p.st.CompileProxy(plain(ps), tcp)
+		p.proxies[k] = x
+	}
+	return x
 }
 
-// Verdict of a request.
-func (x proxy) Verdict(r mesh.Request) mesh.Verdict { return mesh.ProxyAuthz(x.policies, r, x.tcp) }
+type programKey struct {
+	ids string
+	tcp bool
+}
 
-func (p *prover) proxy(ps []policy, tcp bool) proxy { return proxy{plain(ps), tcp} }
-
-type ztunnel struct{ policies []authorization }
-
-// Verdict of a request.
-func (x ztunnel) Verdict(r mesh.Request) mesh.Verdict { return mesh.ZtunnelVerdict(x.policies, r) }
-
-func (p *prover) ztunnel(ps []policy) ztunnel { return ztunnel{plain(ps)} }
+// ztunnel compiles policies for ztunnel, once for each list.
+func (p *prover) ztunnel(ps []policy) *mesh.ZtunnelProgram {
+	k := string(ids(nil, ps, nil))
+	x := p.ztunnels[k]
+	if x == nil {
+		x = mesh.CompileZtunnel(plain(ps))
+		p.ztunnels[k] = x
+	}
+	return x
+}
 
 func plain(ps []policy) []authorization {
 	out := make([]authorization, len(ps))

@@ -129,7 +129,7 @@ func wayWords(v *view, d difference) string {
 }
 
 // nameOf names a caller for people.
-func (p *prover) nameOf(c *caller, m modes) string {
+func (p *prover) nameOf(c *caller) string {
 	switch {
 	case c.outside:
 		return "a caller outside the mesh"
@@ -155,7 +155,7 @@ func requestWords(r mesh.Request, tcp bool) string {
 		parts = append(parts, fmt.Sprintf("header %s: %s", k, r.Headers[k]))
 	}
 	for _, k := range slices.Sorted(maps.Keys(r.Claims)) {
-		parts = append(parts, fmt.Sprintf("%s=%s", k, r.Claims[k]))
+		parts = append(parts, fmt.Sprintf("%s=%s", k, strings.Join(r.Claims[k], ",")))
 	}
 	if r.Source.IsValid() {
 		parts = append(parts, "from address "+r.Source.String())

@@ -37,28 +37,60 @@ type decision struct {
 	at place
 }
 
+// enforcers are what decides on requests to the pods of one workload in one
+// state, ready to be evaluated.
+type enforcers struct {
+	view     *view
+	pod      *podView
+	waypoint *mesh.ProxyProgram
+	tokens   mesh.TokenRules
+	sidecar  *mesh.ProxyProgram
+	own      mesh.TokenRules
+	ztunnel  *mesh.ZtunnelProgram
+}
+
+func (p *prover) enforcersOf(v *view, pv *podView, c *call) enforcers {
+	e := enforcers{view: v, pod: pv, sidecar: p.proxy(pv.policies, c.tcp), ztunnel: p.ztunnel(pv.policies), own: tokenRules(pv.tokens)}
+	if v.waypoint != nil {
+		e.waypoint, e.tokens = p.proxy(v.attached, c.tcp), tokenRules(v.tokens)
+	}
+	return e
+}
+
+func tokenRules(ts []tokens) mesh.TokenRules {
+	if len(ts) == 0 {
+		return mesh.TokenRules{}
+	}
+	list := make([]authn, len(ts))
+	for i := range ts {
+		list[i] = ts[i].authn
+	}
+	return mesh.NewTokenRules(list)
+}
+
 // judge evaluates one request on one way: at the waypoint if the way leads over
 // it, then at the pod.
-func (p *prover) judge(v *view, pv *podView, w way, c *call, r mesh.Request) decision {
+func (p *prover) judge(e *enforcers, w way, c *call, r mesh.Request) decision {
+	podPort := c.podPort(e.pod.workload)
+	mtls := p.mtls(e.pod.workload, podPort, w.server)
 	id := c.principal
 	if w.client == mesh.ModeNone {
 		id = ""
 	}
 	first := decision{mesh.Verdict{Outcome: mesh.Allowed}, atWaypoint}
-	podPort := c.podPort(pv.workload)
-	mtls := p.mtls(pv.workload, podPort, w.server)
 	peer := id
-	if v.through(w.client) {
-		at := r
-		at.Principal, at.Port = id, uint16(c.port.Port)
-		if len(v.tokens) == 0 {
-			at.Claims = nil
+	if e.view.through(w.client) {
+		r.Principal, r.Port = id, uint16(c.port.Port)
+		checked := e.tokens.Validate(r)
+		if checked.Outcome != mesh.Allowed {
+			return decision{checked.Verdict, atWaypoint}
 		}
-		first.Verdict = p.proxy(v.attached, c.tcp).Verdict(at)
+		first.Verdict = e.waypoint.Verdict(checked.Seen)
 		if first.Outcome == mesh.Denied || first.Outcome == mesh.OutcomeUnknown {
 			return first
 		}
-		peer = p.st.TrustDomain() + "/ns/" + v.waypoint.ref.Namespace + "/sa/" + v.waypoint.ref.Name
+		r = checked.Next
+		peer = p.st.TrustDomain() + "/ns/" + e.view.waypoint.ref.Namespace + "/sa/" + e.view.waypoint.ref.Name
 	} else if w.server == mesh.ModeSidecar && mtls == mesh.MTLSDisable && w.client != mesh.ModeAmbient {
 		// Auto mTLS sends plaintext to a port whose mutual TLS is disabled.
 		peer = ""
@@ -66,17 +98,17 @@ func (p *prover) judge(v *view, pv *podView, w way, c *call, r mesh.Request) dec
 	if peer == "" && mtls == mesh.MTLSStrict && w.server != mesh.ModeNone {
 		return decision{mesh.Verdict{Outcome: mesh.Denied, By: "STRICT mutual TLS refuses plaintext"}, atTLS}
 	}
-	at := r
-	at.Principal, at.Port = peer, podPort
+	r.Principal, r.Port = peer, podPort
 	second := decision{at: atPod}
 	switch w.server {
 	case mesh.ModeSidecar, mesh.ModeGateway:
-		if len(pv.tokens) == 0 {
-			at.Claims = nil
+		checked := e.own.Validate(r)
+		if checked.Outcome != mesh.Allowed {
+			return decision{checked.Verdict, atPod}
 		}
-		second.Verdict = p.proxy(pv.policies, c.tcp).Verdict(at)
+		second.Verdict = e.sidecar.Verdict(checked.Seen)
 	case mesh.ModeAmbient:
-		second = decision{p.ztunnel(pv.policies).Verdict(at), atZtunnel}
+		second = decision{e.ztunnel.Verdict(r), atZtunnel}
 	case mesh.ModeNone:
 		return decision{mesh.Verdict{Outcome: mesh.Allowed, By: "nothing is enforced outside of the mesh"}, nowhere}
 	case mesh.ModeUnknown, mesh.ModeMixed:
@@ -99,14 +131,28 @@ func (p *prover) encrypted(pv *podView, w way, c *call) bool {
 	return true
 }
 
-// mtls is the mode of mutual TLS at a port of a workload's pods.
-func (p *prover) mtls(w *api.Workload, port uint16, server mesh.Mode) mesh.MTLSMode {
+// peerAuth is what the PeerAuthentications give for one workload. No plan changes
+// them, so it is resolved once.
+type peerAuth struct {
+	mode          mesh.MTLSMode
+	ports         []mesh.PortMode
+	exemptionLost bool
+	tied          bool
+}
+
+func (p *prover) peerAuthOf(w *api.Workload) peerAuth {
 	a, ok := p.peerAuth[w]
 	if !ok {
 		pa := p.st.PeerAuth(w)
 		a = peerAuth{pa.Mode, pa.PortModes(), pa.ExemptionLost(), len(pa.Tied) > 0}
 		p.peerAuth[w] = a
 	}
+	return a
+}
+
+// mtls is the mode of mutual TLS at a port of a workload's pods.
+func (p *prover) mtls(w *api.Workload, port uint16, server mesh.Mode) mesh.MTLSMode {
+	a := p.peerAuthOf(w)
 	for _, m := range a.ports {
 		if uint16(m.Port) != port || m.Mode == mesh.MTLSUnset {
 			continue
@@ -117,15 +163,6 @@ func (p *prover) mtls(w *api.Workload, port uint16, server mesh.Mode) mesh.MTLSM
 		return m.Mode
 	}
 	return a.mode
-}
-
-// peerAuth is what the PeerAuthentications give for one workload. No plan changes
-// them, so it is resolved once.
-type peerAuth struct {
-	mode          mesh.MTLSMode
-	ports         []mesh.PortMode
-	exemptionLost bool
-	tied          bool
 }
 
 // call is one port of a Service as one caller uses it.

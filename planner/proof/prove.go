@@ -1,11 +1,9 @@
 package proof
 
 import (
-	"cmp"
 	"context"
 	"maps"
 	"slices"
-	"strconv"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -83,23 +81,48 @@ type prover struct {
 	known       map[string]int
 	broken      map[api.Ref]string
 	peerAuth    map[*api.Workload]peerAuth
-	classes     map[string][]caller
-	cellsOf     map[string]cellList
-	targets     []*target
-	byClient    map[int][]*target
-	start       world
-	startModes  []modes
+	classes     map[string][]*caller
+	proxies     map[programKey]*mesh.ProxyProgram
+	ztunnels    map[string]*mesh.ZtunnelProgram
+	settings    mesh.AuthzSettings
+	parsed      map[uintptr]parsed
+	// everybody stands for every workload, nobody for a caller outside the mesh.
+	everybody, nobody *caller
+	callers           int
+	// requests is how many were compared so far.
+	requests   int
+	cellsOf    map[string]cellList
+	targets    []*target
+	byClient   map[int][]*target
+	start      world
+	startModes []modes
 }
 
 // target is one Service and what was found of it so far.
 type target struct {
 	service *api.Service
 	today   view
-	callers []caller
-	// results by view, caller and modes of the caller's pods.
-	results map[string]*outcome
-	// clients are the indexes of workloads that may call, when they are known.
+	callers []*caller
+	// anyone is true when nobody named the callers.
 	anyone bool
+	ports  []call
+	// last is the view that was built last, and of which spaces.
+	last       view
+	lastSpaces [3]*space
+	// spelled are the callers by the key of a view; nil when they cannot be told apart.
+	spelled map[string][]*caller
+	// views numbers the views by their keys.
+	views   map[string]int
+	results map[resultKey]*outcome
+	// clean are the views in which no caller is treated differently, whatever the
+	// modes of callers are that a plan leads to.
+	clean map[int]bool
+}
+
+type resultKey struct {
+	view, caller int
+	start, now   modes
+	port         int32
 }
 
 // Prove walks through all states of the plan. It fails only when ctx is done.
@@ -152,7 +175,8 @@ func newProver(in Input) *prover {
 		workloads: map[api.Ref]*api.Workload{}, index: map[*api.Workload]int{}, behind: map[*api.Service][]*api.Workload{},
 		byPrincipal: map[string][]*api.Workload{}, edgesTo: map[api.Ref][]api.Edge{}, stands: map[api.Ref][]*api.Workload{},
 		todayModes: map[api.Ref]modes{}, todayFresh: map[api.Ref]mesh.Mode{}, known: map[string]int{}, broken: map[api.Ref]string{},
-		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]caller{},
+		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]*caller{}, proxies: map[programKey]*mesh.ProxyProgram{}, ztunnels: map[string]*mesh.ZtunnelProgram{},
+		parsed: map[uintptr]parsed{}, settings: in.State.AuthzSettings(), everybody: &caller{anyone: true}, nobody: &caller{anyone: true, outside: true},
 		cellsOf: map[string]cellList{}, byClient: map[int][]*target{},
 	}
 	p.start = p.today()
@@ -171,6 +195,9 @@ func newProver(in Input) *prover {
 	for i, w := range p.list {
 		p.startModes[i] = p.modesOf(p.start, w)
 	}
+	p.everybody.members = p.list
+	p.index1(p.everybody)
+	p.index1(p.nobody)
 	for _, e := range in.Calls {
 		p.edgesTo[e.To] = append(p.edgesTo[e.To], e)
 	}
@@ -187,12 +214,20 @@ func (p *prover) addTarget(svc *api.Service) {
 		return
 	}
 	p.behind[svc] = ws
-	t := &target{service: svc, today: p.viewOf(p.start, svc), callers: p.callersOf(svc), results: map[string]*outcome{}}
+	t := &target{
+		service: svc, today: p.viewOf(p.start, svc), callers: p.callersOf(svc),
+		spelled: map[string][]*caller{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
+	}
+	for _, port := range svc.Ports {
+		if port.Transport != "UDP" && port.Transport != "SCTP" {
+			t.ports = append(t.ports, call{service: svc, port: port, tcp: servedAsTCP(port)})
+		}
+	}
 	seen := map[int]bool{}
 	for _, c := range t.callers {
 		t.anyone = t.anyone || c.anyone
-		for _, w := range c.members {
-			if i := p.index[w]; !seen[i] {
+		for _, i := range c.idx {
+			if !seen[i] {
 				seen[i] = true
 				p.byClient[i] = append(p.byClient[i], t)
 			}
@@ -204,207 +239,41 @@ func (p *prover) addTarget(svc *api.Service) {
 // step evaluates all states between the start of a step and its end, its end
 // included, and returns the end.
 func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, world, []modes) {
-	end := p.advance(w, changes)
-	touched := map[string]bool{}
+	e := &episode{p: p, from: w, end: p.advance(w, changes), changes: changes, touched: map[string]bool{}, during: slices.Clone(at), gaps: newGaps(p), cache: map[int]modes{}, p0: p.requests}
 	for _, c := range changes {
-		touched[spaceOf(c.Object)] = true
+		e.touched[spaceOf(c.Object)] = true
 	}
 	after := slices.Clone(at)
-	during := slices.Clone(at)
 	concerned := map[*target]bool{}
 	for i, wl := range p.list {
-		if !touched[wl.Namespace] {
-			continue
-		}
-		after[i] = p.modesOf(end, wl)
-		during[i] |= after[i]
-		if during[i] != at[i] {
-			for _, t := range p.byClient[i] {
-				concerned[t] = true
+		if e.touched[wl.Namespace] {
+			after[i] = p.modesOf(e.end, wl)
+			e.during[i] |= after[i]
+			if e.during[i] != at[i] {
+				for _, t := range p.byClient[i] {
+					concerned[t] = true
+				}
 			}
 		}
+		e.odd = e.odd || e.during[i]&^(p.startModes[i]|only(mesh.ModeAmbient)) != 0
 	}
-	root := touched[p.st.RootNamespace()]
-	var sp StepProof
-	gaps := newGaps(p)
+	root := e.touched[p.st.RootNamespace()]
 	for _, t := range p.targets {
-		if !root && !concerned[t] && !t.anyone && !p.near(w, end, t, touched) {
-			continue
+		if near := root || e.near(t); near || concerned[t] || t.anyone {
+			e.service(t, near)
 		}
-		p.service(w, end, t, changes, during, &sp, gaps)
 	}
-	sp.Gaps = gaps.list()
+	e.out.Gaps, e.out.Requests = e.gaps.list(), p.requests-e.p0
 	for _, c := range changes {
 		if op(c) == api.OpUnset || op(c) == api.OpManual {
 			continue
 		}
 		if !p.followed(c) {
-			sp.NotFollowed = append(sp.NotFollowed, c.Object)
+			e.out.NotFollowed = append(e.out.NotFollowed, c.Object)
 		}
 		if why := p.broken[c.Object]; why != "" {
-			sp.Broken = append(sp.Broken, c.Object.String()+": "+why)
+			e.out.Broken = append(e.out.Broken, c.Object.String()+": "+why)
 		}
 	}
-	return sp, end, after
-}
-
-// near tells whether a Service's own namespace or that of its waypoint is touched.
-func (p *prover) near(w, end world, t *target, touched map[string]bool) bool {
-	if touched[t.service.Namespace] {
-		return true
-	}
-	for _, x := range []world{w, end} {
-		if wp := p.waypointOf(x, t.service); wp != nil && touched[wp.ref.Namespace] {
-			return true
-		}
-	}
-	return false
-}
-
-// service evaluates one Service in all states of a step.
-func (p *prover) service(w, end world, t *target, changes []api.Change, during []modes, sp *StepProof, gaps *gaps) {
-	views, ok := p.views(w, end, t, changes)
-	if !ok {
-		sp.Unknowns = append(sp.Unknowns, UnknownCall{Service: t.service.Ref(), Why: "more changes of the step touch it than can be evaluated in every order"})
-		return
-	}
-	sp.Mixes += len(views)
-	for _, v := range views {
-		for _, c := range p.spell(t, &v) {
-			today, now := p.modesOfCaller(&c, p.startModes), p.modesOfCaller(&c, during)
-			for _, port := range t.service.Ports {
-				if port.Transport == "UDP" || port.Transport == "SCTP" || !c.calls(port.Port) {
-					continue
-				}
-				sp.Calls++
-				k := v.key + "#" + c.principal + "#" + strconv.Itoa(int(now)) + ":" + strconv.Itoa(int(port.Port))
-				if c.outside {
-					k += "!"
-				}
-				o := t.results[k]
-				if o == nil {
-					one := p.compare(&t.today, &v, &call{service: t.service, port: port, principal: c.principal, tcp: servedAsTCP(port)}, today, now)
-					o = &one
-					t.results[k] = o
-					sp.Requests += o.requests
-				}
-				if o.unknown != "" {
-					sp.Unknowns = append(sp.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.Port, Client: p.nameOf(&c, now), Why: o.unknown})
-				}
-				for _, d := range o.diffs {
-					gaps.add(t, &v, port, &c, d, during)
-				}
-			}
-		}
-	}
-}
-
-// modesOfCaller is the union of what the caller's pods may be.
-func (p *prover) modesOfCaller(c *caller, at []modes) modes {
-	if c.outside {
-		return only(mesh.ModeNone)
-	}
-	var out modes
-	for _, w := range c.members {
-		out |= at[p.index[w]]
-	}
-	return out
-}
-
-// spell takes the callers of a Service apart as far as its policies can tell.
-func (p *prover) spell(t *target, v *view) []caller {
-	var out []caller
-	for _, c := range t.callers {
-		if !c.anyone || c.outside {
-			out = append(out, c)
-			continue
-		}
-		var ps []policy
-		for _, x := range []*view{&t.today, v} {
-			ps = append(ps, x.attached...)
-			for i := range x.pods {
-				ps = append(ps, x.pods[i].policies...)
-			}
-		}
-		out = append(out, p.split(ps)...)
-	}
-	return out
-}
-
-// views are the different views of a Service while the changes of a step take
-// hold, in whatever order. The second result is false when there are too many.
-func (p *prover) views(w, end world, t *target, changes []api.Change) ([]view, bool) {
-	var mine []api.Change
-	for _, c := range changes {
-		if p.concerns(w, end, t, c) {
-			mine = append(mine, c)
-		}
-	}
-	if len(mine) > maxOrders {
-		return nil, false
-	}
-	seen := map[string]bool{}
-	var out []view
-	for set := range 1 << len(mine) {
-		var some []api.Change
-		for i := range mine {
-			if set&(1<<i) != 0 {
-				some = append(some, mine[i])
-			}
-		}
-		x := w
-		if len(some) > 0 {
-			x = p.apply(w, some)
-		}
-		v := p.viewOf(x, t.service)
-		if !seen[v.key] {
-			seen[v.key] = true
-			out = append(out, v)
-		}
-	}
-	slices.SortFunc(out, func(a, b view) int { return cmp.Compare(a.key, b.key) })
-	return out, true
-}
-
-// concerns tells whether a change may alter the view of a Service. w and end are
-// the states around the step.
-func (p *prover) concerns(w, end world, t *target, c api.Change) bool {
-	svc := t.service
-	switch c.Object.Group + "/" + c.Object.Kind {
-	case "/Namespace":
-		return c.Object.Name == svc.Namespace
-	case "/Service":
-		return c.Object == svc.Ref()
-	case "security.istio.io/AuthorizationPolicy", "security.istio.io/RequestAuthentication":
-		for _, o := range []api.Content{w.contents[c.Object], end.contents[c.Object]} {
-			if o != nil && p.reaches(w, end, t, c.Object.Namespace, o) {
-				return true
-			}
-		}
-		return false
-	case "gateway.networking.k8s.io/Gateway":
-		for _, x := range []world{w, end} {
-			if wp := p.waypointOf(x, svc); wp != nil && wp.ref.Namespace == c.Object.Namespace && wp.ref.Name == c.Object.Name {
-				return true
-			}
-		}
-		return false
-	}
-	return slices.ContainsFunc(p.behind[svc], func(wl *api.Workload) bool { return wl.Ref() == c.Object })
-}
-
-// reaches tells whether a policy applies to the pods of a Service or, when it has
-// a waypoint around this step, to the Service.
-func (p *prover) reaches(w, end world, t *target, ns string, content api.Content) bool {
-	spec, _ := content["spec"].(map[string]any)
-	if spec["targetRefs"] != nil || spec["targetRef"] != nil {
-		return p.waypointOf(w, t.service) != nil || p.waypointOf(end, t.service) != nil
-	}
-	if ns != t.service.Namespace && ns != p.st.RootNamespace() {
-		return false
-	}
-	selector := stringsAt(content, "spec", "selector", "matchLabels")
-	return slices.ContainsFunc(p.behind[t.service], func(wl *api.Workload) bool {
-		return mesh.Selects(selector, w.podLabels(wl)) || mesh.Selects(selector, end.podLabels(wl))
-	})
+	return e.out, e.end, after
 }

@@ -3,6 +3,7 @@ package proof
 import (
 	"encoding/json"
 	"maps"
+	"reflect"
 	"slices"
 
 	security "istio.io/api/security/v1beta1"
@@ -51,12 +52,14 @@ type space struct {
 	policies  []policy
 	tokens    []tokens
 	waypoints map[string]waypoint
+	// contents are the objects of the namespace that the plan touches, as they stand.
+	contents map[api.Ref]api.Content
 }
 
 func (s *space) clone() *space {
 	c := *s
 	c.services, c.pods, c.running, c.waypoints = maps.Clone(s.services), maps.Clone(s.pods), maps.Clone(s.running), maps.Clone(s.waypoints)
-	c.policies, c.tokens = slices.Clone(s.policies), slices.Clone(s.tokens)
+	c.policies, c.tokens, c.contents = slices.Clone(s.policies), slices.Clone(s.tokens), maps.Clone(s.contents)
 	return &c
 }
 
@@ -65,8 +68,15 @@ type world struct {
 	spaces map[string]*space
 	// few lie over spaces: a state inside a step differs in few namespaces.
 	few map[string]*space
-	// contents are the objects that the plan touches, as they stand in this state.
-	contents map[api.Ref]api.Content
+}
+
+// content is what the plan's tree holds of an object in this state; nil when it
+// does not hold it.
+func (w world) content(ref api.Ref) api.Content {
+	if s := w.space(spaceOf(ref)); s != nil {
+		return s.contents[ref]
+	}
+	return nil
 }
 
 // space is a namespace of the state; nil when the state has none of that name.
@@ -95,7 +105,7 @@ func (w world) podLabels(wl *api.Workload) map[string]string {
 
 // today builds the world of the inventory.
 func (p *prover) today() world {
-	w := world{spaces: map[string]*space{}, contents: map[api.Ref]api.Content{}}
+	w := world{spaces: map[string]*space{}}
 	at := func(ns string) *space {
 		s := w.spaces[ns]
 		if s == nil {
@@ -127,8 +137,7 @@ func (p *prover) today() world {
 		}
 	}
 	for _, b := range p.in.Base {
-		w.contents[b.Object] = b.Content
-		at(spaceOf(b.Object))
+		at(spaceOf(b.Object)).contents[b.Object] = b.Content
 	}
 	at(p.st.RootNamespace())
 	return w
@@ -148,17 +157,8 @@ func spaceOf(ref api.Ref) string {
 // advance makes the world at the end of a step.
 func (p *prover) advance(w world, changes []api.Change) world {
 	over := p.apply(w, changes)
-	out := world{spaces: maps.Clone(w.spaces), contents: maps.Clone(w.contents)}
+	out := world{spaces: maps.Clone(w.spaces)}
 	maps.Copy(out.spaces, over.few)
-	for _, c := range changes {
-		switch op(c) {
-		case api.OpCreate, api.OpPatch, api.OpFragment:
-			out.contents[c.Object] = c.After
-		case api.OpDelete:
-			delete(out.contents, c.Object)
-		case api.OpManual, api.OpUnset:
-		}
-	}
 	return out
 }
 
@@ -174,7 +174,7 @@ func op(c api.Change) api.Op {
 // that changes together with its namespace restarts its pods before or after the
 // namespace has changed.
 func (p *prover) apply(w world, changes []api.Change) world {
-	out := world{spaces: w.spaces, few: map[string]*space{}, contents: w.contents}
+	out := world{spaces: w.spaces, few: map[string]*space{}}
 	var templates []api.Change
 	for _, c := range changes {
 		switch op(c) {
@@ -192,7 +192,12 @@ func (p *prover) apply(w world, changes []api.Change) world {
 				out.few[ns] = newSpace()
 			}
 		}
-		before := w.contents[c.Object]
+		before := out.few[ns].contents[c.Object]
+		if c.After == nil {
+			delete(out.few[ns].contents, c.Object)
+		} else {
+			out.few[ns].contents[c.Object] = c.After
+		}
 		if wl := p.workloads[c.Object]; wl != nil {
 			path := mesh.TemplateLabels(wl.Kind)
 			out.few[ns].pods[c.Object] = over(out.podLabels(wl), stringsAt(before, path...), stringsAt(c.After, path...))
@@ -213,7 +218,7 @@ func (p *prover) apply(w world, changes []api.Change) world {
 }
 
 func newSpace() *space {
-	return &space{services: map[string]map[string]string{}, pods: map[api.Ref]map[string]string{}, running: map[api.Ref]modes{}, waypoints: map[string]waypoint{}}
+	return &space{services: map[string]map[string]string{}, pods: map[api.Ref]map[string]string{}, running: map[api.Ref]modes{}, waypoints: map[string]waypoint{}, contents: map[api.Ref]api.Content{}}
 }
 
 // applyObject applies a change of an object that is not a workload to the
@@ -233,15 +238,15 @@ func (p *prover) applyObject(s *space, c api.Change, before api.Content) {
 	case "security.istio.io/AuthorizationPolicy":
 		s.policies = slices.DeleteFunc(s.policies, func(o policy) bool { return o.Name == c.Object.Name })
 		if c.After != nil {
-			if t, ok := decode(p, c.Object, c.After, &security.AuthorizationPolicy{}); ok {
-				s.policies = append(s.policies, policy{t, p.versionOf(c.Object, c.After)})
+			if o := p.parse(c); o.policy != nil {
+				s.policies = append(s.policies, *o.policy)
 			}
 		}
 	case "security.istio.io/RequestAuthentication":
 		s.tokens = slices.DeleteFunc(s.tokens, func(o tokens) bool { return o.Name == c.Object.Name })
 		if c.After != nil {
-			if t, ok := decode(p, c.Object, c.After, &security.RequestAuthentication{}); ok {
-				s.tokens = append(s.tokens, tokens{t, p.versionOf(c.Object, c.After)})
+			if o := p.parse(c); o.tokens != nil {
+				s.tokens = append(s.tokens, *o.tokens)
 			}
 		}
 	case "gateway.networking.k8s.io/Gateway":
@@ -270,7 +275,7 @@ func (p *prover) followed(c api.Change) bool {
 	case "policy/PodDisruptionBudget", "autoscaling/HorizontalPodAutoscaler", "/ConfigMap", "/Cluster":
 		return true
 	case "networking.k8s.io/NetworkPolicy":
-		return p.start.contents[c.Object] == nil
+		return p.start.content(c.Object) == nil
 	}
 	return false
 }
@@ -328,6 +333,30 @@ func decode[T any](p *prover, ref api.Ref, c api.Content, spec T) (mesh.Typed[T]
 		return t, false
 	}
 	return t, true
+}
+
+// parsed is a version of an object, decoded once.
+type parsed struct {
+	policy *policy
+	tokens *tokens
+}
+
+// parse decodes the content that a change gives to a policy.
+func (p *prover) parse(c api.Change) parsed {
+	k := reflect.ValueOf(c.After).Pointer()
+	if o, ok := p.parsed[k]; ok {
+		return o
+	}
+	var o parsed
+	if c.Object.Kind == "AuthorizationPolicy" {
+		if t, ok := decode(p, c.Object, c.After, &security.AuthorizationPolicy{}); ok {
+			o.policy = &policy{t, p.versionOf(c.Object, c.After)}
+		}
+	} else if t, ok := decode(p, c.Object, c.After, &security.RequestAuthentication{}); ok {
+		o.tokens = &tokens{t, p.versionOf(c.Object, c.After)}
+	}
+	p.parsed[k] = o
+	return o
 }
 
 // versionOf gives equal contents of one object equal ids, so that a rollback

@@ -1,0 +1,279 @@
+package proof
+
+import (
+	"cmp"
+	"slices"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
+)
+
+// episode is the evaluation of one step, or of one step back.
+type episode struct {
+	p         *prover
+	from, end world
+	changes   []api.Change
+	// touched are the namespaces that a change is felt in.
+	touched map[string]bool
+	// during are the modes that the pods of each workload may have.
+	during []modes
+	// odd is true when some pod may be in a mode that no plan of ours leads to.
+	odd   bool
+	gaps  *gaps
+	cache map[int]modes
+	// p0 is how many requests had been compared before.
+	p0  int
+	out StepProof
+}
+
+// near tells whether a Service's own namespace or that of its waypoint is touched.
+func (e *episode) near(t *target) bool {
+	if e.touched[t.service.Namespace] {
+		return true
+	}
+	for _, x := range []world{e.from, e.end} {
+		if wp := e.p.waypointOf(x, t.service); wp != nil && e.touched[wp.ref.Namespace] {
+			return true
+		}
+	}
+	return false
+}
+
+// service evaluates one Service in all states of the step.
+func (e *episode) service(t *target, near bool) {
+	var views []*view
+	if !near {
+		views = append(views, e.same(t))
+	} else {
+		var ok bool
+		if views, ok = e.views(t); !ok {
+			e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Why: "more changes of the step touch it than can be evaluated in every order"})
+			return
+		}
+	}
+	e.out.Mixes += len(views)
+	for _, v := range views {
+		n := t.number(v)
+		callers, ok := e.p.spell(t, v)
+		if !ok {
+			e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Why: "its policies have too many rules to tell all callers apart"})
+			continue
+		}
+		e.out.Calls += len(callers) * len(t.ports)
+		if !e.odd && e.p.cleanFor(t, v, n, callers) {
+			continue
+		}
+		for _, c := range callers {
+			now := e.modesOf(c)
+			for i := range t.ports {
+				if c.calls(t.ports[i].port.Port) {
+					e.call(t, v, n, c, &t.ports[i], now)
+				}
+			}
+		}
+	}
+}
+
+// call evaluates one caller of one port.
+func (e *episode) call(t *target, v *view, n int, c *caller, port *call, now modes) {
+	o := e.p.result(t, v, n, c, port, now)
+	if o.unknown != "" {
+		e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c), Why: o.unknown})
+	}
+	for _, d := range o.diffs {
+		e.gaps.add(t, v, port.port, c, d, e.during)
+	}
+}
+
+// result compares one caller of one port in one view, once.
+func (p *prover) result(t *target, v *view, n int, c *caller, port *call, now modes) *outcome {
+	k := resultKey{n, c.id, c.start, now, port.port.Port}
+	o := t.results[k]
+	if o == nil {
+		one := *port
+		one.principal = c.principal
+		r := p.compare(&t.today, v, &one, c.start, now)
+		p.requests += r.requests
+		o = &r
+		t.results[k] = o
+	}
+	return o
+}
+
+// cleanFor tells whether nobody is treated differently in a view, whatever the
+// modes of the callers are between today's and ambient. Then nothing has to be
+// evaluated again when only callers move.
+func (p *prover) cleanFor(t *target, v *view, n int, callers []*caller) bool {
+	clean, ok := t.clean[n]
+	if ok {
+		return clean
+	}
+	clean = true
+	for _, c := range callers {
+		widest := c.start
+		if !c.outside {
+			widest |= only(mesh.ModeAmbient)
+		}
+		for i := range t.ports {
+			if !clean || !c.calls(t.ports[i].port.Port) {
+				continue
+			}
+			o := p.result(t, v, n, c, &t.ports[i], widest)
+			clean = o.unknown == "" && len(o.diffs) == 0
+		}
+	}
+	t.clean[n] = clean
+	return clean
+}
+
+// number gives a view of a Service a number by its key.
+func (t *target) number(v *view) int {
+	n, ok := t.views[v.key]
+	if !ok {
+		n = len(t.views) + 1
+		t.views[v.key] = n
+	}
+	return n
+}
+
+// same is the view of a Service that no change of the step touches.
+func (e *episode) same(t *target) *view {
+	spaces := [3]*space{e.from.space(t.service.Namespace), e.from.space(e.p.st.RootNamespace())}
+	if t.last.waypoint != nil {
+		spaces[2] = e.from.space(t.last.waypoint.ref.Namespace)
+	}
+	if t.last.key == "" || spaces != t.lastSpaces {
+		t.last = e.p.viewOf(e.from, t.service)
+		spaces[2] = nil
+		if t.last.waypoint != nil {
+			spaces[2] = e.from.space(t.last.waypoint.ref.Namespace)
+		}
+		t.lastSpaces = spaces
+	}
+	return &t.last
+}
+
+// modesOf is the union of what the caller's pods may be.
+func (e *episode) modesOf(c *caller) modes {
+	if c.outside {
+		return only(mesh.ModeNone)
+	}
+	m, ok := e.cache[c.id]
+	if !ok {
+		for _, i := range c.idx {
+			m |= e.during[i]
+		}
+		e.cache[c.id] = m
+	}
+	return m
+}
+
+// spell takes the callers of a Service apart as far as its policies can tell.
+func (p *prover) spell(t *target, v *view) ([]*caller, bool) {
+	if !t.anyone {
+		return t.callers, true
+	}
+	if out, ok := t.spelled[v.key]; ok {
+		return out, out != nil
+	}
+	var out []*caller
+	for _, c := range t.callers {
+		if c != p.everybody {
+			out = append(out, c)
+			continue
+		}
+		var ps []policy
+		for _, x := range []*view{&t.today, v} {
+			ps = append(ps, x.attached...)
+			for i := range x.pods {
+				ps = append(ps, x.pods[i].policies...)
+			}
+		}
+		classes, ok := p.split(ps)
+		if !ok {
+			t.spelled[v.key] = nil
+			return nil, false
+		}
+		out = append(out, classes...)
+	}
+	t.spelled[v.key] = out
+	return out, true
+}
+
+// views are the different views of a Service while the changes of a step take
+// hold, in whatever order. The second result is false when there are too many.
+func (e *episode) views(t *target) ([]*view, bool) {
+	var mine []api.Change
+	for _, c := range e.changes {
+		if e.concerns(t, c) {
+			mine = append(mine, c)
+		}
+	}
+	if len(mine) > maxOrders {
+		return nil, false
+	}
+	seen := map[string]bool{}
+	var out []*view
+	for set := range 1 << len(mine) {
+		var some []api.Change
+		for i := range mine {
+			if set&(1<<i) != 0 {
+				some = append(some, mine[i])
+			}
+		}
+		x := e.from
+		if len(some) > 0 {
+			x = e.p.apply(e.from, some)
+		}
+		v := e.p.viewOf(x, t.service)
+		if !seen[v.key] {
+			seen[v.key] = true
+			out = append(out, &v)
+		}
+	}
+	slices.SortFunc(out, func(a, b *view) int { return cmp.Compare(a.key, b.key) })
+	return out, true
+}
+
+// concerns tells whether a change may alter the view of a Service.
+func (e *episode) concerns(t *target, c api.Change) bool {
+	p, svc := e.p, t.service
+	switch c.Object.Group + "/" + c.Object.Kind {
+	case "/Namespace":
+		return c.Object.Name == svc.Namespace
+	case "/Service":
+		return c.Object == svc.Ref()
+	case "security.istio.io/AuthorizationPolicy", "security.istio.io/RequestAuthentication":
+		for _, o := range []api.Content{e.from.content(c.Object), e.end.content(c.Object)} {
+			if o != nil && e.reaches(t, c.Object.Namespace, o) {
+				return true
+			}
+		}
+		return false
+	case "gateway.networking.k8s.io/Gateway":
+		for _, x := range []world{e.from, e.end} {
+			if wp := p.waypointOf(x, svc); wp != nil && wp.ref.Namespace == c.Object.Namespace && wp.ref.Name == c.Object.Name {
+				return true
+			}
+		}
+		return false
+	}
+	return slices.ContainsFunc(p.behind[svc], func(wl *api.Workload) bool { return wl.Ref() == c.Object })
+}
+
+// reaches tells whether a policy applies to the pods of a Service or, when it has
+// a waypoint around this step, to the Service.
+func (e *episode) reaches(t *target, ns string, content api.Content) bool {
+	p := e.p
+	spec, _ := content["spec"].(map[string]any)
+	if spec["targetRefs"] != nil || spec["targetRef"] != nil {
+		return p.waypointOf(e.from, t.service) != nil || p.waypointOf(e.end, t.service) != nil
+	}
+	if ns != t.service.Namespace && ns != p.st.RootNamespace() {
+		return false
+	}
+	selector := stringsAt(content, "spec", "selector", "matchLabels")
+	return slices.ContainsFunc(p.behind[t.service], func(wl *api.Workload) bool {
+		return mesh.Selects(selector, e.from.podLabels(wl)) || mesh.Selects(selector, e.end.podLabels(wl))
+	})
+}
