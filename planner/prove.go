@@ -4,7 +4,6 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -49,6 +48,35 @@ func Prove(ctx context.Context, st *mesh.State, edges []api.Edge, p *api.Migrati
 		p.Proof.Open = append(p.Proof.Open, ref.Namespace+"/"+ref.Name)
 	}
 	count(p)
+	return nil
+}
+
+// Reprove judges a plan that was read from a file: by its own calls, besides those
+// that the inventory's policies and routes name, and with the consents of a
+// policy, which may be nil.
+func Reprove(ctx context.Context, st *mesh.State, p *api.MigrationPlan, policy *api.MigrationPolicy) error {
+	edges, _, _ := Edges(st, nil)
+	type key struct {
+		from, to api.Ref
+		port     int
+	}
+	have := map[key]bool{}
+	all := slices.Clone(p.Calls)
+	for _, e := range all {
+		have[key{e.From, e.To, e.Port}] = true
+	}
+	for _, e := range edges {
+		if !have[key{e.From, e.To, e.Port}] {
+			all = append(all, e)
+		}
+	}
+	if err := Prove(ctx, st, all, p); err != nil {
+		return err
+	}
+	if policy != nil {
+		consent(p, policy)
+	}
+	complete(p)
 	return nil
 }
 
@@ -184,16 +212,4 @@ func rollbackProofs(s *api.Step) []api.Proof {
 		out = append(out, r.Proof)
 	}
 	return out
-}
-
-// ProofLine sums a proof up in one line.
-func ProofLine(p api.PlanProof) string {
-	var kinds []string
-	for _, k := range []struct {
-		kind api.GapKind
-		word string
-	}{{api.GapPermissive, "more permissive"}, {api.GapRestrictive, "more restrictive"}, {api.GapPlaintext, "plaintext"}, {api.GapRoutes, "routes lost"}} {
-		kinds = append(kinds, fmt.Sprintf("%d %s", p.ByKind[string(k.kind)], k.word))
-	}
-	return fmt.Sprintf("%d of %d states proved: %s", p.Proved, p.States, strings.Join(kinds, ", "))
 }

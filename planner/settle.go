@@ -157,7 +157,7 @@ func complete(p *api.MigrationPlan) {
 		for _, s := range w.Steps {
 			for _, x := range append([]api.Proof{s.Proof}, rollbackProofs(&s)...) {
 				switch {
-				case x.Result == api.Proved || x.Result == api.Gap && allConsented(x):
+				case x.Result == api.Proved || Consented(x):
 				case x.Result == api.Gap:
 					gaps++
 				default:
@@ -195,9 +195,9 @@ func eachCounterexample(p *api.MigrationPlan, visit func(*api.Counterexample)) {
 	}
 }
 
-// allConsented tells whether every gap of a step is shown and consented to, and
+// Consented tells whether every gap of a state is shown and consented to, and
 // nothing else is open in it.
-func allConsented(x api.Proof) bool {
-	return len(x.Unknowns) == 0 && len(x.Counterexamples) > 0 && len(x.Counterexamples) < maxCounterexamples &&
+func Consented(x api.Proof) bool {
+	return x.Result == api.Gap && len(x.Unknowns) == 0 && len(x.Counterexamples) > 0 && len(x.Counterexamples) < maxCounterexamples &&
 		!slices.ContainsFunc(x.Counterexamples, func(c api.Counterexample) bool { return c.ConsentedBy == "" })
 }

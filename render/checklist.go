@@ -49,11 +49,6 @@ type stepPart struct {
 	Changes, Manual []changeRow
 }
 
-type proofPart struct {
-	Word, Reason    string
-	Counterexamples []api.Counterexample
-}
-
 type changeRow struct{ Op, Object, Why, Rules, Owner, Manual string }
 
 type backPart struct {
@@ -63,6 +58,7 @@ type backPart struct {
 	Adds, Drops             string
 	Changes, Manual         []changeRow
 	Checks                  []api.Check
+	Proof                   proofPart
 }
 
 // FormatError is a format that a document does not have.
@@ -266,22 +262,6 @@ func (t *Tree) stepPart(i, j int) stepPart {
 	return part
 }
 
-// proofOf says a result in words. What was not proved never reads as proved.
-func proofOf(p api.Proof) proofPart {
-	out := proofPart{Word: "Not proved", Reason: p.Reason, Counterexamples: p.Counterexamples}
-	switch p.Result {
-	case api.Proved:
-		out.Word = "Proved: no request is treated differently than before"
-	case api.Gap:
-		out.Word = "GAP: requests are treated differently than before"
-	case api.ProofUnknown, api.ProofUnset:
-		if out.Reason == "" {
-			out.Reason = "the plan does not say why"
-		}
-	}
-	return out
-}
-
 func changeRows(changes []api.Change) (tree, manual []changeRow) {
 	for i := range changes {
 		c := &changes[i]
@@ -333,7 +313,7 @@ func (t *Tree) backParts(i int, c *checklist) {
 		}
 		for k := range s.Rollback {
 			r := &s.Rollback[k]
-			part := backPart{N: len(c.Back) + 1, Name: r.Name, What: r.What, Undoes: s.Name, Checks: r.Checks}
+			part := backPart{N: len(c.Back) + 1, Name: r.Name, What: r.What, Undoes: s.Name, Checks: r.Checks, Proof: proofOf(r.Proof)}
 			if k < len(dirs.steps[j].back) {
 				part.Dir = dirs.steps[j].back[k]
 				part.Adds = t.pointerLines(dirs.steps[j].backAdds[k])

@@ -318,8 +318,11 @@ func (t *text) explainWave(p *api.MigrationPlan, n int) ([]byte, error) {
 			t.para("  ", s.What)
 			proof := proofOf(s.Proof)
 			t.item("  ", strings.TrimSuffix(proof.Word+": "+proof.Reason, ": "))
-			for _, x := range proof.Counterexamples {
-				t.item("    counterexample: ", x.Request+": "+x.Before+" before, "+x.After+" after")
+			for _, g := range proof.Gaps {
+				t.item("    "+g.ID+": ", g.Head+"; before: "+g.Before+"; in this state: "+g.After)
+			}
+			if proof.Still != "" {
+				t.item("    ", proof.Still)
 			}
 			for k := range s.Changes {
 				t.change("", &s.Changes[k])

@@ -9,9 +9,9 @@ type MigrationPlan struct {
 	Tool string `json:"tool,omitempty"`
 	// Digest is "sha256:..." over inventory, needs and policy.
 	Digest string `json:"digest"`
-	// InventoryDigest is "sha256:..." over the inventory alone: what a plan is
+	// InputDigest is "sha256:..." over the inventory and Calls: what a plan is
 	// verified against must be what it was made from.
-	InventoryDigest string `json:"inventoryDigest,omitempty"`
+	InputDigest string `json:"inputDigest,omitempty"`
 	// Complete is false while an unknown is neither resolved nor waived, a
 	// namespace is held, or a step is not proved. It is computed, never set.
 	Complete bool `json:"complete"`

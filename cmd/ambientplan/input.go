@@ -94,13 +94,25 @@ func oneOf(flag, value string, allowed ...string) error {
 // digest is over the input documents in their canonical form: the inventory, the
 // needs and the policy. Positions in files are part of the inventory only.
 func digest(inv *api.Inventory, needs []api.FeatureNeeds, policy *api.MigrationPolicy) (string, error) {
-	h := sha256.New()
-	err := json.NewEncoder(h).Encode(struct {
+	return sum(struct {
 		Inventory *api.Inventory
 		Needs     []api.FeatureNeeds
 		Policy    *api.MigrationPolicy
 	}{inv, needs, policy})
-	if err != nil {
+}
+
+// inputDigest is over what a proof depends on besides the plan itself: the
+// inventory and the call graph.
+func inputDigest(inv *api.Inventory, calls []api.Edge) (string, error) {
+	return sum(struct {
+		Inventory *api.Inventory
+		Calls     []api.Edge
+	}{inv, calls})
+}
+
+func sum(v any) (string, error) {
+	h := sha256.New()
+	if err := json.NewEncoder(h).Encode(v); err != nil {
 		return "", fmt.Errorf("digest of the inputs: %w", err)
 	}
 	return "sha256:" + hex.EncodeToString(h.Sum(nil)), nil

@@ -93,6 +93,9 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
+	if p.InputDigest, err = inputDigest(inv, p.Calls); err != nil {
+		return internalErrorf("%w", err)
+	}
 	var b bytes.Buffer
 	if err := o.print(&b, s, p); err != nil {
 		return internalErrorf("%w", err)

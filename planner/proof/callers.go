@@ -29,7 +29,8 @@ type caller struct {
 }
 
 // callersOf are those who may call a Service. Calls that were observed or declared
-// say who does; besides them count the callers that policies and routes name.
+// say who does; besides them count the callers that policies and routes name, and
+// those outside the mesh when the Service is published there.
 // Without any, everybody may: each workload of the mesh, and one outside.
 func (p *prover) callersOf(svc *api.Service) []*caller {
 	edges := p.edgesTo[svc.Ref()]
@@ -62,8 +63,12 @@ func (p *prover) callersOf(svc *api.Service) []*caller {
 			add(w, int32(e.Port))
 		}
 	}
-	if !told {
+	switch {
+	case !told:
 		out = append(out, p.everybody, p.nobody)
+	case svc.Type == "LoadBalancer" || svc.Type == "NodePort":
+		// Whatever the call graph of the mesh says, it is published outside.
+		out = append(out, p.nobody)
 	}
 	slices.SortStableFunc(out, func(a, b *caller) int { return cmp.Compare(a.principal, b.principal) })
 	for _, c := range out {

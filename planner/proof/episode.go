@@ -26,11 +26,8 @@ type episode struct {
 	out StepProof
 }
 
-// near tells whether a Service's own namespace or that of its waypoint is touched.
+// near tells whether the namespace of a Service's waypoint is touched.
 func (e *episode) near(t *target) bool {
-	if e.touched[t.service.Namespace] {
-		return true
-	}
 	for _, x := range []world{e.from, e.end} {
 		if wp := e.p.waypointOf(x, t.service); wp != nil && e.touched[wp.ref.Namespace] {
 			return true
@@ -62,6 +59,9 @@ func (e *episode) service(t *target, near bool) {
 		e.out.Calls += len(callers) * len(t.ports)
 		if !e.odd && e.p.cleanFor(t, v, n, callers) {
 			continue
+		}
+		if t.anyone {
+			e.p.watched[t] = true
 		}
 		for _, c := range callers {
 			now := e.modesOf(c)

@@ -112,7 +112,11 @@ func words(wp *waypoint, d decision) string {
 		where = "at ztunnel"
 	case atTLS, nowhere:
 	}
-	return strings.TrimSpace(d.Outcome.String() + ": " + d.By + " " + where)
+	by := d.By
+	if !strings.HasSuffix(by, where) {
+		by += " " + where
+	}
+	return d.Outcome.String() + ": " + by
 }
 
 // wayWords says which way a call takes.

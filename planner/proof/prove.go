@@ -90,9 +90,18 @@ type prover struct {
 	everybody, nobody *caller
 	callers           int
 	// requests is how many were compared so far.
-	requests   int
-	cellsOf    map[string]cellList
-	targets    []*target
+	requests  int
+	cellsOf   map[string]cellList
+	targets   []*target
+	targetsIn map[string][]*target
+	// crossing may use a waypoint of another namespace; crosses says whose labels
+	// the plan makes do so.
+	crossing []*target
+	crosses  map[api.Ref]bool
+	// watched are Services open to everybody for which it matters who has moved.
+	watched, open map[*target]bool
+	// begun is true once all Services were evaluated.
+	begun      bool
 	byClient   map[int][]*target
 	start      world
 	startModes []modes
@@ -100,6 +109,8 @@ type prover struct {
 
 // target is one Service and what was found of it so far.
 type target struct {
+	// n is its place among all.
+	n       int
 	service *api.Service
 	today   view
 	callers []*caller
@@ -177,7 +188,7 @@ func newProver(in Input) *prover {
 		todayModes: map[api.Ref]modes{}, todayFresh: map[api.Ref]mesh.Mode{}, known: map[string]int{}, broken: map[api.Ref]string{},
 		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]*caller{}, proxies: map[programKey]*mesh.ProxyProgram{}, ztunnels: map[string]*mesh.ZtunnelProgram{},
 		parsed: map[uintptr]parsed{}, settings: in.State.AuthzSettings(), everybody: &caller{anyone: true}, nobody: &caller{anyone: true, outside: true},
-		cellsOf: map[string]cellList{}, byClient: map[int][]*target{},
+		cellsOf: map[string]cellList{}, byClient: map[int][]*target{}, targetsIn: map[string][]*target{}, watched: map[*target]bool{}, open: map[*target]bool{},
 	}
 	p.start = p.today()
 	for i := range p.st.Workloads() {
@@ -215,7 +226,7 @@ func (p *prover) addTarget(svc *api.Service) {
 	}
 	p.behind[svc] = ws
 	t := &target{
-		service: svc, today: p.viewOf(p.start, svc), callers: p.callersOf(svc),
+		n: len(p.targets), service: svc, today: p.viewOf(p.start, svc), callers: p.callersOf(svc),
 		spelled: map[string][]*caller{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
 	}
 	for _, port := range svc.Ports {
@@ -223,9 +234,21 @@ func (p *prover) addTarget(svc *api.Service) {
 			t.ports = append(t.ports, call{service: svc, port: port, tcp: servedAsTCP(port)})
 		}
 	}
+	p.targets = append(p.targets, t)
+	p.targetsIn[svc.Namespace] = append(p.targetsIn[svc.Namespace], t)
+	if p.mayCross(svc) {
+		p.crossing = append(p.crossing, t)
+	}
 	seen := map[int]bool{}
 	for _, c := range t.callers {
-		t.anyone = t.anyone || c.anyone
+		t.anyone = t.anyone || c == p.everybody
+	}
+	if t.anyone {
+		p.open[t] = true
+		// Everybody's moves concern it; watched says whether they matter.
+		return
+	}
+	for _, c := range t.callers {
 		for _, i := range c.idx {
 			if !seen[i] {
 				seen[i] = true
@@ -233,7 +256,33 @@ func (p *prover) addTarget(svc *api.Service) {
 			}
 		}
 	}
-	p.targets = append(p.targets, t)
+}
+
+// mayCross tells whether a Service names a waypoint of another namespace, today
+// or in some state of the plan.
+func (p *prover) mayCross(svc *api.Service) bool {
+	if p.crosses == nil {
+		p.crosses = map[api.Ref]bool{}
+		note := func(c api.Change) {
+			if stringsAt(c.After, "metadata", "labels")[mesh.LabelUseWaypointNS] != "" {
+				p.crosses[c.Object] = true
+			}
+		}
+		for _, w := range p.in.Waves {
+			for _, s := range w.Steps {
+				for _, c := range s.Changes {
+					note(c)
+				}
+				for _, r := range s.Rollback {
+					for _, c := range r.Changes {
+						note(c)
+					}
+				}
+			}
+		}
+	}
+	ns := api.Ref{Kind: "Namespace", Name: svc.Namespace}
+	return svc.Labels[mesh.LabelUseWaypointNS] != "" || p.start.space(svc.Namespace).labels[mesh.LabelUseWaypointNS] != "" || p.crosses[svc.Ref()] || p.crosses[ns]
 }
 
 // step evaluates all states between the start of a step and its end, its end
@@ -257,11 +306,29 @@ func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, wor
 		}
 		e.odd = e.odd || e.during[i]&^(p.startModes[i]|only(mesh.ModeAmbient)) != 0
 	}
-	root := e.touched[p.st.RootNamespace()]
-	for _, t := range p.targets {
-		if near := root || e.near(t); near || concerned[t] || t.anyone {
-			e.service(t, near)
+	near := map[*target]bool{}
+	if !p.begun || e.touched[p.st.RootNamespace()] {
+		p.begun = true
+		for _, t := range p.targets {
+			near[t] = true
 		}
+	}
+	for ns := range e.touched {
+		for _, t := range p.targetsIn[ns] {
+			near[t] = true
+		}
+	}
+	for _, t := range p.crossing {
+		near[t] = near[t] || e.near(t)
+	}
+	if e.odd {
+		maps.Copy(concerned, p.open)
+	} else {
+		maps.Copy(concerned, p.watched)
+	}
+	maps.Copy(concerned, near)
+	for _, t := range slices.SortedFunc(maps.Keys(concerned), func(a, b *target) int { return a.n - b.n }) {
+		e.service(t, near[t])
 	}
 	e.out.Gaps, e.out.Requests = e.gaps.list(), p.requests-e.p0
 	for _, c := range changes {
