@@ -63,8 +63,9 @@ func (o treeObjects) apply(changes []api.Change) (treeObjects, error) {
 		_, exists := out[c.Object]
 		switch c.Op {
 		case api.OpManual:
-			if c.After != nil {
-				return nil, fmt.Errorf("a manual change of %s has content", c.Object)
+			// The tree does not hold it: people do it, and Does says what comes of it.
+			if gone := c.Does == api.OpUnset || c.Does == api.OpDelete; gone != (c.After == nil) {
+				return nil, fmt.Errorf("a manual change of %s does %q and has content: %t", c.Object, c.Does, c.After != nil)
 			}
 		case api.OpCreate:
 			if exists {

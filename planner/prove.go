@@ -159,7 +159,7 @@ func (a *adviser) choices(wave int, g proof.Gap) []string {
 	case g.ClientMode == mesh.ModeSidecar:
 		out = append(out, "move "+client+" as well, which this plan does not")
 	}
-	if g.Anyone {
+	if g.Anyone && !g.Suspect {
 		out = append(out, fmt.Sprintf("say who calls %s (--edges FILE.csv, or edges in the needs): without that everybody may", service))
 	}
 	return append(out, "keep the sidecar of "+service+" (keepSidecar in its needs)", "consent to "+g.ID+" with a reason")

@@ -42,8 +42,9 @@ type outcome struct {
 }
 
 // compare judges all requests of a caller to one port of a Service in a state and
-// today. clientsToday and clients are the modes that the caller's pods may have.
-func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes) outcome {
+// today. clientsToday and clients are the modes that the caller's pods may have. Of
+// a suspect, who need not call at all, only what it gains counts.
+func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes, suspect bool) outcome {
 	var out outcome
 	var found [kinds]bool
 	for i := range now.pods {
@@ -51,10 +52,10 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes)
 		if clientsToday.has(mesh.ModeUnknown) || clients.has(mesh.ModeUnknown) || pod.modes.has(mesh.ModeUnknown) || was.modes.has(mesh.ModeUnknown) {
 			return outcome{unknown: "the mode of its pods is not known"}
 		}
-		before := waysOf(clientsToday, was.modes)
-		after := waysOf(clients, pod.modes)
+		before := waysOf(today, clientsToday, was.modes)
+		after := waysOf(now, clients, pod.modes)
 		after = slices.DeleteFunc(after, func(w way) bool {
-			return slices.Contains(before, w) && sameVersions(was.policies, pod.policies) && sameTokens(was.tokens, pod.tokens) && !now.through(w.client) && !today.through(w.client)
+			return slices.Contains(before, w) && sameVersions(was.policies, pod.policies) && sameTokens(was.tokens, pod.tokens) && !now.through(w) && !today.through(w)
 		})
 		if len(after) == 0 {
 			continue
@@ -75,7 +76,7 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes)
 		if !ok {
 			return outcome{unknown: "its policies tell requests apart in more ways than are compared, or by what is not compared"}
 		}
-		if why := p.comparePod(today, now, was, pod, before, after, c, cells, &out, &found); why != "" {
+		if why := p.comparePod(today, now, was, pod, before, after, c, cells, suspect, &out, &found); why != "" {
 			return outcome{unknown: why}
 		}
 	}
@@ -84,7 +85,7 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes)
 
 // comparePod compares all cells at the pods of one workload. It returns why
 // nothing can be said, if so.
-func (p *prover) comparePod(today, now *view, was, pod *podView, before, after []way, c *call, cells []mesh.Request, out *outcome, found *[kinds]bool) string {
+func (p *prover) comparePod(today, now *view, was, pod *podView, before, after []way, c *call, cells []mesh.Request, suspect bool, out *outcome, found *[kinds]bool) string {
 	then, here := p.enforcersOf(today, was, c), p.enforcersOf(now, pod, c)
 	for _, r := range cells {
 		out.requests++
@@ -112,12 +113,13 @@ func (p *prover) comparePod(today, now *view, was, pod *podView, before, after [
 			if first.Outcome == mesh.Denied || first.Outcome == mesh.External && d.Outcome == mesh.Allowed {
 				k = permissive
 			}
-			if !found[k] {
+			// Nobody has to address pods, but whoever wants to get past a rule can.
+			if !found[k] && (k == permissive || !suspect && !w.direct) {
 				found[k] = true
 				out.diffs = append(out.diffs, difference{kind: k, request: r, before: first, after: d, way: w, pod: pod})
 			}
 		}
-		if found[permissive] && found[restrictive] {
+		if found[permissive] && (found[restrictive] || suspect) {
 			return ""
 		}
 	}
@@ -128,12 +130,18 @@ func allEncrypted(p *prover, pod *podView, ways []way, c *call) bool {
 	return !slices.ContainsFunc(ways, func(w way) bool { return !p.encrypted(pod, w, c) })
 }
 
-// waysOf lists the ways between pods of the given modes.
-func waysOf(clients, servers modes) []way {
+// waysOf lists the ways between pods of the given modes. To a Service that has a
+// waypoint there are two for each: by its name, and to the pods themselves.
+func waysOf(v *view, clients, servers modes) []way {
 	var out []way
 	for _, c := range clients.each() {
 		for _, s := range servers.each() {
-			out = append(out, way{c, s})
+			w := way{client: c, server: s}
+			out = append(out, w)
+			if v.through(w) {
+				w.direct = true
+				out = append(out, w)
+			}
 		}
 	}
 	return out

@@ -60,11 +60,9 @@ func (e *episode) service(t *target, near bool) {
 		if !e.odd && e.p.cleanFor(t, v, n, callers) {
 			continue
 		}
-		if t.anyone {
-			e.p.watched[t] = true
-		}
+		e.p.watched[t] = true
 		for _, c := range callers {
-			now := e.modesOf(c)
+			now := e.modesOf(c.caller)
 			for i := range t.ports {
 				if c.calls(t.ports[i].port.Port) {
 					e.call(t, v, n, c, &t.ports[i], now)
@@ -75,10 +73,10 @@ func (e *episode) service(t *target, near bool) {
 }
 
 // call evaluates one caller of one port.
-func (e *episode) call(t *target, v *view, n int, c *caller, port *call, now modes) {
+func (e *episode) call(t *target, v *view, n int, c role, port *call, now modes) {
 	o := e.p.result(t, v, n, c, port, now)
 	if o.unknown != "" {
-		e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c), Why: o.unknown})
+		e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
 	}
 	for _, d := range o.diffs {
 		e.gaps.add(t, v, port.port, c, d, e.during)
@@ -86,13 +84,13 @@ func (e *episode) call(t *target, v *view, n int, c *caller, port *call, now mod
 }
 
 // result compares one caller of one port in one view, once.
-func (p *prover) result(t *target, v *view, n int, c *caller, port *call, now modes) *outcome {
-	k := resultKey{n, c.id, c.start, now, port.port.Port}
+func (p *prover) result(t *target, v *view, n int, c role, port *call, now modes) *outcome {
+	k := resultKey{n, c.id, c.start, now, port.port.Port, c.suspect}
 	o := t.results[k]
 	if o == nil {
 		one := *port
 		one.principal = c.principal
-		r := p.compare(&t.today, v, &one, c.start, now)
+		r := p.compare(&t.today, v, &one, c.start, now, c.suspect)
 		p.requests += r.requests
 		o = &r
 		t.results[k] = o
@@ -103,7 +101,7 @@ func (p *prover) result(t *target, v *view, n int, c *caller, port *call, now mo
 // cleanFor tells whether nobody is treated differently in a view, whatever the
 // modes of the callers are between today's and ambient. Then nothing has to be
 // evaluated again when only callers move.
-func (p *prover) cleanFor(t *target, v *view, n int, callers []*caller) bool {
+func (p *prover) cleanFor(t *target, v *view, n int, callers []role) bool {
 	clean, ok := t.clean[n]
 	if ok {
 		return clean
@@ -168,34 +166,42 @@ func (e *episode) modesOf(c *caller) modes {
 	return m
 }
 
-// spell takes the callers of a Service apart as far as its policies can tell.
-func (p *prover) spell(t *target, v *view) ([]*caller, bool) {
-	if !t.anyone {
-		return t.callers, true
-	}
+// role is a caller of a Service. A suspect is one that the call graph does not
+// name: it need not get through, but it must not get through where it did not.
+type role struct {
+	*caller
+	suspect bool
+}
+
+// spell lists all callers of a Service: those that are known to call, and
+// everybody else, taken apart as far as the policies of the Service can tell. The
+// second result is false when they have too many rules for that.
+func (p *prover) spell(t *target, v *view) ([]role, bool) {
 	if out, ok := t.spelled[v.key]; ok {
 		return out, out != nil
 	}
-	var out []*caller
+	out := []role{}
 	for _, c := range t.callers {
-		if c != p.everybody {
-			out = append(out, c)
-			continue
+		if c != p.everybody && c != p.nobody {
+			out = append(out, role{c, false})
 		}
-		var ps []policy
-		for _, x := range []*view{&t.today, v} {
-			ps = append(ps, x.attached...)
-			for i := range x.pods {
-				ps = append(ps, x.pods[i].policies...)
-			}
-		}
-		classes, ok := p.split(ps)
-		if !ok {
-			t.spelled[v.key] = nil
-			return nil, false
-		}
-		out = append(out, classes...)
 	}
+	var ps []policy
+	for _, x := range []*view{&t.today, v} {
+		ps = append(ps, x.attached...)
+		for i := range x.pods {
+			ps = append(ps, x.pods[i].policies...)
+		}
+	}
+	classes, ok := p.split(ps)
+	if !ok {
+		t.spelled[v.key] = nil
+		return nil, false
+	}
+	for _, c := range classes {
+		out = append(out, role{c, !t.anyone})
+	}
+	out = append(out, role{p.nobody, !slices.Contains(t.callers, p.nobody)})
 	t.spelled[v.key] = out
 	return out, true
 }

@@ -28,7 +28,9 @@ type Gap struct {
 	Client api.Ref
 	// Anyone is true when nothing but the absence of a call graph says that the
 	// client calls.
-	Anyone  bool
+	Anyone bool
+	// Suspect is true when the call graph does not name the client: it gains access.
+	Suspect bool
 	Request string
 	Before  string
 	After   string
@@ -42,12 +44,14 @@ type Gap struct {
 type gaps struct {
 	p    *prover
 	byID map[string]*Gap
+	// known are the kinds of gaps that callers which are known to call show.
+	known map[api.Ref]map[api.GapKind]bool
 }
 
-func newGaps(p *prover) *gaps { return &gaps{p, map[string]*Gap{}} }
+func newGaps(p *prover) *gaps { return &gaps{p, map[string]*Gap{}, map[api.Ref]map[api.GapKind]bool{}} }
 
 // add adds a difference as a gap, or counts it when it is another case of one.
-func (g *gaps) add(t *target, v *view, port api.ServicePort, c *caller, d difference, at []modes) {
+func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d difference, at []modes) {
 	k := gapKind(d.kind)
 	who := c.principal
 	switch {
@@ -55,6 +59,16 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c *caller, d differ
 		who = "outside of the mesh"
 	case c.anyone:
 		who = "anyone like " + who
+	}
+	if known := g.known[t.service.Ref()]; c.suspect && known[k] {
+		// A caller that is known to call shows it already.
+		return
+	} else if !c.suspect {
+		if known == nil {
+			known = map[api.GapKind]bool{}
+			g.known[t.service.Ref()] = known
+		}
+		known[k] = true
 	}
 	sum := sha256.Sum256([]byte(strings.Join([]string{string(k), t.service.Ref().String(), who}, "\n")))
 	id := "gap-" + hex.EncodeToString(sum[:4])
@@ -65,7 +79,7 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c *caller, d differ
 		return
 	}
 	out := &Gap{
-		ID: id, Kind: k, Service: t.service.Ref(), Port: port.Port, Anyone: c.anyone,
+		ID: id, Kind: k, Service: t.service.Ref(), Port: port.Port, Anyone: c.anyone, Suspect: c.suspect,
 		Request: requestWords(d.request, servedAsTCP(port)), Before: words(t.today.waypoint, d.before), After: words(v.waypoint, d.after),
 		ClientMode: d.way.client, ServerMode: d.way.server,
 	}
@@ -124,7 +138,9 @@ func wayWords(v *view, d difference) string {
 	who := map[mesh.Mode]string{mesh.ModeSidecar: "client with sidecar", mesh.ModeAmbient: "ambient client", mesh.ModeNone: "client outside the mesh", mesh.ModeGateway: "gateway"}[d.way.client]
 	to := map[mesh.Mode]string{mesh.ModeSidecar: "pod with sidecar", mesh.ModeAmbient: "ambient pod", mesh.ModeNone: "pod outside the mesh", mesh.ModeGateway: "gateway"}[d.way.server]
 	switch {
-	case v.through(d.way.client):
+	case d.way.direct:
+		return who + ", to the address of an " + strings.TrimPrefix(to, "an ")
+	case v.through(d.way):
 		return who + ", over the waypoint, to an " + strings.TrimPrefix(to, "an ")
 	case v.waypoint != nil:
 		return who + ", past the waypoint, to an " + strings.TrimPrefix(to, "an ")

@@ -11,13 +11,16 @@ import (
 // way is how one pod of a caller meets one pod of a server.
 type way struct {
 	client, server mesh.Mode
+	// direct: the caller addresses the pod and not the Service, so it goes past the
+	// waypoint of the Service (facts M-20).
+	direct bool
 }
 
 // through tells whether a way leads over the waypoint of the Service. Sidecars go
 // past it, and so do gateways unless the Service asks for it, and everybody
 // outside of the mesh (table M-10 to M-19 of the facts).
-func (v *view) through(client mesh.Mode) bool {
-	return v.waypoint != nil && (client == mesh.ModeAmbient || client == mesh.ModeGateway && v.ingress)
+func (v *view) through(w way) bool {
+	return v.waypoint != nil && !w.direct && (w.client == mesh.ModeAmbient || w.client == mesh.ModeGateway && v.ingress)
 }
 
 // place is where a request was decided.
@@ -79,7 +82,7 @@ func (p *prover) judge(e *enforcers, w way, c *call, r mesh.Request) decision {
 	}
 	first := decision{mesh.Verdict{Outcome: mesh.Allowed}, atWaypoint}
 	peer := id
-	if e.view.through(w.client) {
+	if e.view.through(w) {
 		r.Principal, r.Port = id, uint16(c.port.Port)
 		checked := e.tokens.Validate(r)
 		if checked.Outcome != mesh.Allowed {

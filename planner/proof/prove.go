@@ -98,11 +98,10 @@ type prover struct {
 	// the plan makes do so.
 	crossing []*target
 	crosses  map[api.Ref]bool
-	// watched are Services open to everybody for which it matters who has moved.
-	watched, open map[*target]bool
+	// watched are Services for which it matters who has moved.
+	watched map[*target]bool
 	// begun is true once all Services were evaluated.
 	begun      bool
-	byClient   map[int][]*target
 	start      world
 	startModes []modes
 }
@@ -121,7 +120,7 @@ type target struct {
 	last       view
 	lastSpaces [3]*space
 	// spelled are the callers by the key of a view; nil when they cannot be told apart.
-	spelled map[string][]*caller
+	spelled map[string][]role
 	// views numbers the views by their keys.
 	views   map[string]int
 	results map[resultKey]*outcome
@@ -134,6 +133,7 @@ type resultKey struct {
 	view, caller int
 	start, now   modes
 	port         int32
+	suspect      bool
 }
 
 // Prove walks through all states of the plan. It fails only when ctx is done.
@@ -188,7 +188,7 @@ func newProver(in Input) *prover {
 		todayModes: map[api.Ref]modes{}, todayFresh: map[api.Ref]mesh.Mode{}, known: map[string]int{}, broken: map[api.Ref]string{},
 		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]*caller{}, proxies: map[programKey]*mesh.ProxyProgram{}, ztunnels: map[string]*mesh.ZtunnelProgram{},
 		parsed: map[uintptr]parsed{}, settings: in.State.AuthzSettings(), everybody: &caller{anyone: true}, nobody: &caller{anyone: true, outside: true},
-		cellsOf: map[string]cellList{}, byClient: map[int][]*target{}, targetsIn: map[string][]*target{}, watched: map[*target]bool{}, open: map[*target]bool{},
+		cellsOf: map[string]cellList{}, targetsIn: map[string][]*target{}, watched: map[*target]bool{},
 	}
 	p.start = p.today()
 	for i := range p.st.Workloads() {
@@ -227,7 +227,7 @@ func (p *prover) addTarget(svc *api.Service) {
 	p.behind[svc] = ws
 	t := &target{
 		n: len(p.targets), service: svc, today: p.viewOf(p.start, svc), callers: p.callersOf(svc),
-		spelled: map[string][]*caller{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
+		spelled: map[string][]role{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
 	}
 	for _, port := range svc.Ports {
 		if port.Transport != "UDP" && port.Transport != "SCTP" {
@@ -239,22 +239,8 @@ func (p *prover) addTarget(svc *api.Service) {
 	if p.mayCross(svc) {
 		p.crossing = append(p.crossing, t)
 	}
-	seen := map[int]bool{}
 	for _, c := range t.callers {
 		t.anyone = t.anyone || c == p.everybody
-	}
-	if t.anyone {
-		p.open[t] = true
-		// Everybody's moves concern it; watched says whether they matter.
-		return
-	}
-	for _, c := range t.callers {
-		for _, i := range c.idx {
-			if !seen[i] {
-				seen[i] = true
-				p.byClient[i] = append(p.byClient[i], t)
-			}
-		}
 	}
 }
 
@@ -293,16 +279,10 @@ func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, wor
 		e.touched[spaceOf(c.Object)] = true
 	}
 	after := slices.Clone(at)
-	concerned := map[*target]bool{}
 	for i, wl := range p.list {
 		if e.touched[wl.Namespace] {
 			after[i] = p.modesOf(e.end, wl)
 			e.during[i] |= after[i]
-			if e.during[i] != at[i] {
-				for _, t := range p.byClient[i] {
-					concerned[t] = true
-				}
-			}
 		}
 		e.odd = e.odd || e.during[i]&^(p.startModes[i]|only(mesh.ModeAmbient)) != 0
 	}
@@ -321,12 +301,13 @@ func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, wor
 	for _, t := range p.crossing {
 		near[t] = near[t] || e.near(t)
 	}
-	if e.odd {
-		maps.Copy(concerned, p.open)
-	} else {
-		maps.Copy(concerned, p.watched)
-	}
+	concerned := maps.Clone(p.watched)
 	maps.Copy(concerned, near)
+	if e.odd {
+		for _, t := range p.targets {
+			concerned[t] = true
+		}
+	}
 	for _, t := range slices.SortedFunc(maps.Keys(concerned), func(a, b *target) int { return a.n - b.n }) {
 		e.service(t, near[t])
 	}
