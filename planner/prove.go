@@ -89,7 +89,7 @@ func proofOf(s *proof.StepProof, advice *adviser) api.Proof {
 	out.States, out.Calls, out.Reason = s.Mixes, s.Calls, ""
 	for _, g := range s.Gaps[:min(len(s.Gaps), maxCounterexamples)] {
 		out.Counterexamples = append(out.Counterexamples, api.Counterexample{
-			ID: g.ID, Kind: g.Kind, Client: g.Client, Service: g.Service, Port: int(g.Port), Anyone: g.Anyone,
+			ID: g.ID, Kind: g.Kind, Client: g.Client, Service: g.Service, Port: int(g.Port), Anyone: g.Anyone, Outside: g.ClientMode == mesh.ModeNone,
 			Request: g.Request, Before: g.Before, After: g.After, Choices: advice.choices(s.Wave, g),
 		})
 	}
@@ -115,15 +115,15 @@ func proofOf(s *proof.StepProof, advice *adviser) api.Proof {
 	switch {
 	case len(s.Gaps) > 0:
 		out.Result = api.Gap
-		out.Reason = fmt.Sprintf("%d gaps", len(s.Gaps))
+		out.Reason = plural(len(s.Gaps), "gap")
 		if n := len(s.Gaps) - len(out.Counterexamples); n > 0 {
 			out.Reason += fmt.Sprintf(", of which %d are not shown", n)
 		}
 		if len(open) > 0 {
-			out.Reason += fmt.Sprintf("; of %d more things nothing can be said", len(open))
+			out.Reason += fmt.Sprintf("; nothing can be said of %s", plural(len(open), "more call"))
 		}
 	case len(open) > 0:
-		out.Reason = fmt.Sprintf("of %d things nothing can be said: %s", len(open), shortList(open, 2))
+		out.Reason = fmt.Sprintf("nothing can be said of %s: %s", plural(len(open), "call"), shortList(open, 2))
 	default:
 		out.Result = api.Proved
 	}
@@ -150,7 +150,7 @@ func (a *adviser) choices(wave int, g proof.Gap) []string {
 	service := g.Service.Namespace + "/" + g.Service.Name
 	client := g.Client.Namespace + "/" + g.Client.Name
 	switch {
-	case g.Client.Name == "":
+	case g.ClientMode == mesh.ModeNone:
 		out = append(out, "bring the callers outside the mesh into it first", "admit them with a layer 4 policy (ipBlocks, ports) and accept that layer 7 rules do not hold for them")
 	case g.ClientMode == mesh.ModeSidecar && a.wave[g.Client.Namespace] > wave:
 		out = append(out, fmt.Sprintf("move %s no later than wave %d", client, wave))
@@ -212,4 +212,12 @@ func rollbackProofs(s *api.Step) []api.Proof {
 		out = append(out, r.Proof)
 	}
 	return out
+}
+
+// plural is "1 gap", "2 gaps".
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

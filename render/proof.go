@@ -30,7 +30,7 @@ func proofOf(p api.Proof) proofPart {
 	out := proofPart{Word: "Not proved", Reason: p.Reason, Unknowns: p.Unknowns}
 	switch p.Result {
 	case api.Proved:
-		out.Word = "Proved: no request is treated differently than before"
+		out.Word = "Proved: every request is allowed, denied and encrypted as before"
 		if p.Calls > 0 {
 			out.Reason = strings.TrimPrefix(out.Reason+fmt.Sprintf("; %s in %s compared", count(p.Calls, "call"), count(p.States, "state")), "; ")
 		}
@@ -65,12 +65,15 @@ func proofOf(p api.Proof) proofPart {
 
 // gapOf writes one gap.
 func gapOf(c api.Counterexample) gapPart {
-	client := "any caller outside the mesh"
-	if c.Client.Name != "" {
-		client = c.Client.Kind + " " + c.Client.Namespace + "/" + c.Client.Name
-	}
-	if c.Anyone && c.Client.Name != "" {
-		client += " (or anyone like it: no call graph names the callers)"
+	name := c.Client.Kind + " " + c.Client.Namespace + "/" + c.Client.Name
+	client := name
+	switch {
+	case c.Outside && c.Client.Name == "":
+		client = "any caller outside the mesh"
+	case c.Outside:
+		client = "any caller outside the mesh, such as " + name
+	case c.Anyone:
+		client = name + ", or anyone like it (no call graph says who calls)"
 	}
 	kind := map[api.GapKind]string{
 		api.GapPermissive: "more permissive", api.GapRestrictive: "more restrictive", api.GapPlaintext: "plaintext", api.GapRoutes: "routes lost",
@@ -102,9 +105,11 @@ func Proofs(out io.Writer, p *api.MigrationPlan, only func(StateRef) bool) error
 	}
 	if only == nil {
 		b.WriteString(proofLine(p.Proof) + "\n")
+		fmt.Fprintf(&b, "%s judged by calls that were observed or declared", count(p.Proof.Told, "service"))
 		if n := len(p.Proof.Open); n > 0 {
-			fmt.Fprintf(&b, "%s judged by calls that were observed or declared; %d for every caller, because nobody named theirs: %s\n", count(p.Proof.Told, "service"), n, plain(shortNames(p.Proof.Open, 5)))
+			fmt.Fprintf(&b, "; %d for every caller, because nobody named theirs: %s", n, plain(shortNames(p.Proof.Open, 5)))
 		}
+		b.WriteString("\n")
 	}
 	_, err := io.WriteString(out, b.String())
 	return err

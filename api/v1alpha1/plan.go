@@ -278,7 +278,10 @@ type Counterexample struct {
 	Port    int     `json:"port,omitempty"`
 	// Anyone is true when no call graph says that the client calls, and none that
 	// it does not.
-	Anyone  bool   `json:"anyone,omitempty"`
+	Anyone bool `json:"anyone,omitempty"`
+	// Outside is true when the caller is outside the mesh in this state; Client is
+	// then an example, if there is one.
+	Outside bool   `json:"outside,omitempty"`
 	Request string `json:"request"`
 	Before  string `json:"before"`
 	After   string `json:"after"`

@@ -18,7 +18,6 @@ import (
 
 type verifyOptions struct {
 	inventory string
-	needs     []string
 	policy    string
 	step      string
 	output    outputFlag

@@ -9,7 +9,8 @@ import (
 )
 
 // caller is a set of workloads that one Service cannot tell apart: they have one
-// identity, or the policies of the Service treat their identities alike.
+// identity, or the policies of the Service treat their identities alike, and their
+// pods are of one kind today.
 type caller struct {
 	principal string
 	members   []*api.Workload
@@ -35,15 +36,19 @@ type caller struct {
 func (p *prover) callersOf(svc *api.Service) []*caller {
 	edges := p.edgesTo[svc.Ref()]
 	told := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.Provenance == api.Observed || e.Provenance == api.Declared })
-	byKey := map[string]int{}
+	type key struct {
+		principal string
+		start     modes
+	}
+	byKey := map[key]int{}
 	var out []*caller
 	add := func(w *api.Workload, port int32) {
-		k := p.principal(w)
+		k := key{p.principal(w), p.startModes[p.index[w]]}
 		i, ok := byKey[k]
 		if !ok {
 			i = len(out)
 			byKey[k] = i
-			out = append(out, &caller{principal: k})
+			out = append(out, &caller{principal: k.principal})
 		}
 		c := out[i]
 		if !slices.Contains(c.members, w) {
@@ -70,10 +75,12 @@ func (p *prover) callersOf(svc *api.Service) []*caller {
 		// Whatever the call graph of the mesh says, it is published outside.
 		out = append(out, p.nobody)
 	}
-	slices.SortStableFunc(out, func(a, b *caller) int { return cmp.Compare(a.principal, b.principal) })
 	for _, c := range out {
 		p.index1(c)
 	}
+	slices.SortStableFunc(out, func(a, b *caller) int {
+		return cmp.Or(cmp.Compare(a.principal, b.principal), cmp.Compare(a.start, b.start))
+	})
 	return out
 }
 
@@ -136,17 +143,26 @@ func (p *prover) split(ps []policy) ([]*caller, bool) {
 	if at, ok := p.classes[classify.Key()]; ok {
 		return at, true
 	}
-	byClass := map[string]int{}
+	type key struct {
+		class string
+		start modes
+	}
+	byClass := map[key]int{}
 	var out []*caller
 	for _, id := range p.principals {
-		k := classify.Of(id)
-		i, ok := byClass[k]
-		if !ok {
-			i = len(out)
-			byClass[k] = i
-			out = append(out, &caller{principal: id, anyone: true})
+		class := classify.Of(id)
+		for _, w := range p.byPrincipal[id] {
+			// What is outside of the mesh today is not like what is in it: put
+			// together, what one of them may do would excuse what the other may.
+			k := key{class, p.startModes[p.index[w]]}
+			i, ok := byClass[k]
+			if !ok {
+				i = len(out)
+				byClass[k] = i
+				out = append(out, &caller{principal: id, anyone: true})
+			}
+			out[i].members = append(out[i].members, w)
 		}
-		out[i].members = append(out[i].members, p.byPrincipal[id]...)
 	}
 	for _, c := range out {
 		p.index1(c)

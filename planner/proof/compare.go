@@ -49,11 +49,11 @@ func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes,
 	var found [kinds]bool
 	for i := range now.pods {
 		pod, was := &now.pods[i], &today.pods[i]
-		if clientsToday.has(mesh.ModeUnknown) || clients.has(mesh.ModeUnknown) || pod.modes.has(mesh.ModeUnknown) || was.modes.has(mesh.ModeUnknown) {
-			return outcome{unknown: "the mode of its pods is not known"}
+		if pod.modes.has(mesh.ModeUnknown) != was.modes.has(mesh.ModeUnknown) || pod.modes.has(mesh.ModeUnknown) && now.key != today.key {
+			return outcome{unknown: "the mode of the server's pods is not known"}
 		}
-		before := waysOf(today, clientsToday, was.modes)
-		after := waysOf(now, clients, pod.modes)
+		before := waysOf(today, settled(clientsToday), settled(was.modes))
+		after := waysOf(now, settled(clients), settled(pod.modes))
 		after = slices.DeleteFunc(after, func(w way) bool {
 			return slices.Contains(before, w) && sameVersions(was.policies, pod.policies) && sameTokens(was.tokens, pod.tokens) && !now.through(w) && !today.through(w)
 		})
@@ -128,6 +128,17 @@ func (p *prover) comparePod(today, now *view, was, pod *podView, before, after [
 
 func allEncrypted(p *prover, pod *podView, ways []way, c *call) bool {
 	return !slices.ContainsFunc(ways, func(w way) bool { return !p.encrypted(pod, w, c) })
+}
+
+// settled takes pods of a mode that nobody knows for pods with a sidecar. Nothing
+// moves them, so what matters is that they stay what they are: as a client outside
+// the mesh they are like any other caller there, which is compared besides; as a
+// server outside the mesh they enforce nothing, before and after.
+func settled(m modes) modes {
+	if m.has(mesh.ModeUnknown) {
+		return m&^only(mesh.ModeUnknown) | only(mesh.ModeSidecar)
+	}
+	return m
 }
 
 // waysOf lists the ways between pods of the given modes. To a Service that has a

@@ -55,7 +55,7 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 	k := gapKind(d.kind)
 	who := c.principal
 	switch {
-	case c.outside:
+	case c.outside, c.anyone && d.way.client == mesh.ModeNone:
 		who = "outside of the mesh"
 	case c.anyone:
 		who = "anyone like " + who
@@ -85,8 +85,12 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 	}
 	out.After += " (" + wayWords(v, d) + ")"
 	i := slices.IndexFunc(c.members, func(w *api.Workload) bool { return at[g.p.index[w]].has(d.way.client) })
-	if i >= 0 {
+	switch {
+	case i >= 0:
 		out.Client = c.members[i].Ref()
+	case len(c.members) > 0:
+		// Its mode is not known; it was taken to have a sidecar.
+		out.Client = c.members[0].Ref()
 	}
 	g.byID[id] = out
 }
