@@ -253,13 +253,7 @@ func (c trafficCall) sidecar() Acting {
 	if why != "" {
 		out.addUnknown(why)
 	}
-	var imported []*trafficRoute
-	for _, r := range c.x.routesFor(c.host, ns) {
-		if listener.importsRoute(r) {
-			imported = append(imported, r)
-		}
-	}
-	c.x.orderForSidecar(imported, ns)
+	imported := c.imported(listener)
 	if listener == nil || !c.x.serviceVisible(c.svc, ns) || !listener.importsService(c.host, c.svc.Namespace) {
 		unknown := out.Unknown
 		out = c.nobody("the client's sidecar does not know the service and passes the connection through")
@@ -272,92 +266,112 @@ func (c trafficCall) sidecar() Acting {
 	http, l4, tls := c.carries()
 	var used []*trafficRoute
 	if http {
-		rs, es := c.sidecarHTTP(imported)
-		used = append(used, rs...)
+		r, rivals, es := c.sidecarHTTP(imported)
+		if r != nil {
+			used = append(used, r)
+		}
 		for _, e := range es {
 			out.Routes = append(out.Routes, c.applied(e, "http"))
 		}
+		out.addUnknown(undatedOrder(rivals, ns))
 		out.addUnknown(c.x.shortHosts(c.svc, c.port.Port, ns))
 	}
-	if l4 && !tls {
-		for _, r := range imported {
-			es := r.l4AtSidecar(r.tcp, c.client, c.port.Port)
-			if len(es) > 0 {
-				used = append(used, r)
-			}
-			done := false
-			for _, e := range es {
-				out.Routes = append(out.Routes, c.applied(e, "tcp"))
-				done = done || !e.subnets
-			}
-			if done {
-				break
-			}
-		}
+	if l4 {
+		routes, rivals := c.sidecarL4(imported, tls)
+		used = append(used, rivals...)
+		out.Routes = append(out.Routes, routes...)
+		out.addUnknown(undatedOrder(rivals, ns))
 	}
-	if tls {
-		for _, r := range imported {
-			if es := r.l4AtSidecar(r.tls, c.client, c.port.Port); len(es) > 0 {
-				used = append(used, r)
-				for _, e := range es {
-					out.Routes = append(out.Routes, c.applied(e, "tls"))
-				}
-			}
-		}
-	}
-	out.addUnknown(undatedOrder(c.rivals(imported, used), ns))
 	c.policies(&out, used, func(host, namespace string) *destinationGroup {
 		return pickAtSidecar(c.x.destinationRules(ns, host, namespace), ns, c.client.PodLabels)
 	})
 	return out
 }
 
-// sidecarHTTP picks the one object that a sidecar follows for a host: an exact host before any wildcard, and of
-// several the first that has a rule for this client and port. Source: pilot/pkg/networking/core/route/route.go
-// (BuildSidecarVirtualHostWrapper) and sidecar.go (computeWildcardHostVirtualServiceIndex).
-func (c trafficCall) sidecarHTTP(imported []*trafficRoute) ([]*trafficRoute, []routeEntry) {
-	var best string
-	var wild *trafficRoute
-	exact := false
-	for _, r := range imported {
-		for _, h := range r.hosts {
-			switch {
-			case h == c.host:
-				exact = true
-			case isWildcard(h) && hostMatches(h, c.host) && (wild == nil || len(h) > len(best)):
-				best, wild = h, r
-			}
-		}
-	}
-	if !exact {
-		if wild == nil || wild.gatewayAPI {
-			return nil, nil
-		}
-		if es := wild.atSidecar(c.client, c.port.Port); len(es) > 0 {
-			return []*trafficRoute{wild}, es
-		}
-		return nil, nil
-	}
-	for _, r := range imported {
-		if !slices.Contains(r.hosts, c.host) || r.gatewayAPI && r.namespace != c.svc.Namespace && r.namespace != c.client.Namespace {
-			continue
-		}
-		if es := r.atSidecar(c.client, c.port.Port); len(es) > 0 {
-			return []*trafficRoute{r}, es
-		}
-	}
-	return nil, nil
-}
-
-// rivals are the objects that a sidecar could follow instead of those that it does, together with them.
-func (c trafficCall) rivals(imported, used []*trafficRoute) []*trafficRoute {
+// imported are the routes for the service that the client's sidecar reads, in its order. It reads only the first of
+// the same name, which an HTTPRoute and a GRPCRoute of one namespace share (SelectVirtualServices).
+func (c trafficCall) imported(listener *egressListener) []*trafficRoute {
 	var out []*trafficRoute
-	for _, r := range imported {
-		if slices.Contains(used, r) || len(r.atSidecar(c.client, c.port.Port)) > 0 && slices.Contains(r.hosts, c.host) {
+	for _, r := range c.x.routesFor(c.host, c.client.Namespace) {
+		if listener.importsRoute(r) {
 			out = append(out, r)
 		}
 	}
-	return out
+	c.x.orderForSidecar(out, c.client.Namespace)
+	seen := map[nsName]bool{}
+	return slices.DeleteFunc(out, func(r *trafficRoute) bool {
+		k := nsName{r.namespace, r.name}
+		twice := seen[k]
+		seen[k] = true
+		return twice
+	})
+}
+
+// sidecarHTTP picks the one object that a sidecar follows for a host: an exact host before any wildcard, the longest
+// wildcard before others, and of several the first that has a rule for this client and port. The rivals are those that
+// it could be, if their ages were others. Source: pilot/pkg/networking/core/route/route.go
+// (BuildSidecarVirtualHostWrapper) and pilot/pkg/model/sidecar.go (computeWildcardHostVirtualServiceIndex).
+func (c trafficCall) sidecarHTTP(imported []*trafficRoute) (used *trafficRoute, rivals []*trafficRoute, rules []routeEntry) {
+	var best string
+	exact := false
+	for _, r := range imported {
+		for _, h := range r.hosts {
+			exact = exact || h == c.host
+			if isWildcard(h) && hostMatches(h, c.host) && len(h) > len(best) {
+				best = h
+			}
+		}
+	}
+	if exact {
+		best = c.host
+	}
+	for _, r := range imported {
+		if !slices.Contains(r.hosts, best) || r.gatewayAPI && r.namespace != c.svc.Namespace && r.namespace != c.client.Namespace {
+			continue
+		}
+		if !exact && r.gatewayAPI {
+			// Its wildcard hosts stand for themselves, and the object that comes first for a host is the only one.
+			return used, rivals, rules
+		}
+		es := r.atSidecar(c.client, c.port.Port)
+		if exact && len(es) == 0 {
+			continue
+		}
+		if used == nil {
+			used, rules = r, es
+		}
+		rivals = append(rivals, r)
+	}
+	return used, rivals, rules
+}
+
+// sidecarL4 are the TLS rules of all objects, or the TCP rules up to the first for all addresses (tls.go,
+// buildSidecarOutboundTLSFilterChainOpts, buildSidecarOutboundTCPFilterChainOpts). The objects are those that have a
+// say, or would if they came first.
+func (c trafficCall) sidecarL4(imported []*trafficRoute, tls bool) ([]Applied, []*trafficRoute) {
+	var routes []Applied
+	var used []*trafficRoute
+	protocol, done := "tcp", false
+	if tls {
+		protocol = "tls"
+	}
+	for _, r := range imported {
+		list := r.tcp
+		if tls {
+			list = r.tls
+		}
+		es := l4AtSidecar(list, tls, c.client, c.port.Port)
+		if len(es) > 0 {
+			used = append(used, r)
+		}
+		for _, e := range es {
+			if !done {
+				routes = append(routes, c.applied(e, protocol))
+			}
+		}
+		done = done || !tls && slices.ContainsFunc(es, func(e routeEntry) bool { return !e.subnets })
+	}
+	return routes, used
 }
 
 // policies adds the DestinationRules of all hosts that the routes lead to. Without any route that is the service.

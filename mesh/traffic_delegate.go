@@ -26,7 +26,7 @@ type httpRule struct {
 // mergedRules is rule i of a VirtualService, or the rules of the delegate that it names merged with it. A delegate that
 // is missing or not exported to the namespace drops the rule. Source: pilot/pkg/model/virtualservice_controller.go
 // (mergeVirtualServices) and virtualservice.go (MergeHTTPRoutes).
-func mergedRules(o *api.Object, rule map[string]any, i int, delegates map[nsName]delegate) []httpRule {
+func (x *trafficIndex) mergedRules(o *api.Object, rule map[string]any, i int, delegates map[nsName]delegate) []httpRule {
 	d, ok := rule["delegate"].(map[string]any)
 	if !ok {
 		return []httpRule{{o, o.Namespace, fmt.Sprintf("spec.http[%d]", i), rule}}
@@ -39,6 +39,7 @@ func mergedRules(o *api.Object, rule map[string]any, i int, delegates map[nsName
 	if !ok || !slices.Contains(del.export, "*") && !slices.Contains(del.export, o.Namespace) {
 		return nil
 	}
+	rule = x.spelledOut(rule, o.Namespace)
 	var out []httpRule
 	for j, raw := range listAt(del.object.Content, "spec", "http") {
 		leaf, _ := raw.(map[string]any)
@@ -60,6 +61,45 @@ func mergedRules(o *api.Object, rule map[string]any, i int, delegates map[nsName
 			}
 		}
 		out = append(out, httpRule{del.object, del.object.Namespace, fmt.Sprintf("spec.http[%d]", j), merged})
+	}
+	return out
+}
+
+// spelledOut completes the names in a rule that its delegate in another namespace takes over: those of gateways and of
+// the hosts of mirrors.
+func (x *trafficIndex) spelledOut(rule map[string]any, namespace string) map[string]any {
+	out := maps.Clone(rule)
+	var matches []any
+	for _, raw := range listAt(rule, "match") {
+		m, _ := raw.(map[string]any)
+		m = maps.Clone(m)
+		if names := gatewayNames(textsOf(m["gateways"]), namespace); len(names) > 0 {
+			list := make([]any, len(names))
+			for i, n := range names {
+				list[i] = n
+			}
+			m["gateways"] = list
+		}
+		matches = append(matches, m)
+	}
+	if len(matches) > 0 {
+		out["match"] = matches
+	}
+	if m, ok := rule["mirror"]; ok {
+		out["mirror"] = x.fullHost(m, namespace)
+	}
+	var mirrors []any
+	for _, raw := range listAt(rule, "mirrors") {
+		m, ok := raw.(map[string]any)
+		if !ok {
+			continue
+		}
+		m = maps.Clone(m)
+		m["destination"] = x.fullHost(m["destination"], namespace)
+		mirrors = append(mirrors, m)
+	}
+	if len(mirrors) > 0 {
+		out["mirrors"] = mirrors
 	}
 	return out
 }

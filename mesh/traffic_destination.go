@@ -279,16 +279,3 @@ func policyFeatures(policy map[string]any) []Feature {
 	}
 	return out
 }
-
-// mapAt reads an object at a path of keys.
-func mapAt(c map[string]any, path ...string) (map[string]any, bool) {
-	m := c
-	for _, p := range path {
-		next, ok := m[p].(map[string]any)
-		if !ok {
-			return nil, false
-		}
-		m = next
-	}
-	return m, true
-}

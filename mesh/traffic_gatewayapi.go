@@ -21,44 +21,51 @@ type routeObject struct {
 	protocol string
 }
 
-// gatewayAPIRoutes turns Gateway API routes into what istiod makes of them: for a Service or ServiceEntry as parent one
-// route for each namespace, port and host, with the rules of all objects sorted together; for a Gateway one route for
-// each object. Source: pilot/pkg/config/kube/gateway/route_collections.go, conversion.go; facts C-01, C-02, L-34.
+// gatewayAPIRoutes turns Gateway API routes into what istiod makes of them: for a Service or ServiceEntry as parent the
+// HTTP rules of one namespace, port and host become one route and are sorted together, TCP and TLS rules one for each
+// object; for a Gateway one route for each object. Source: pilot/pkg/config/kube/gateway/route_collections.go,
+// conversion.go; facts C-01, C-02, L-34, L-35.
 func (x *trafficIndex) gatewayAPIRoutes() []*trafficRoute {
 	var out []*trafficRoute
 	merged := map[string]*trafficRoute{}
 	for _, o := range x.routeObjects() {
-		at, _ := created(o.Object)
 		entries := x.ruleEntries(o)
+		if len(entries) == 0 {
+			continue
+		}
 		for _, p := range o.parents {
-			ns := o.Namespace
+			ns, kind := o.Namespace, "Gateway"
 			if p.Namespace != nil {
 				ns = string(*p.Namespace)
 			}
-			kind := "Gateway"
 			if p.Kind != nil {
 				kind = string(*p.Kind)
 			}
 			if kind == "Gateway" {
-				r := &trafficRoute{ref: o.Ref(), namespace: o.Namespace, name: o.Name, createdAt: at, gatewayAPI: true, export: []string{"*"}, gateways: []string{k8sGatewayPrefix + ns + "/" + string(p.Name)}}
+				r := x.routeOf(o, o.Name)
+				r.gateways = []string{k8sGatewayPrefix + ns + "/" + string(p.Name)}
 				r.add(o.protocol, entries)
 				out = append(out, r)
 				continue
 			}
-			var port int32
-			if p.Port != nil {
-				port = *p.Port
-			}
 			for _, h := range x.parentHosts(kind, ns, string(p.Name)) {
-				key := fmt.Sprintf("%s %s/%d/%s", o.Kind, o.Namespace, port, h)
-				r := merged[key]
-				if r == nil {
-					r = &trafficRoute{ref: o.Ref(), namespace: o.Namespace, name: strings.ReplaceAll(key, "/", "~"), createdAt: at, gatewayAPI: true, hosts: []string{h},
-						export: exportSet(nil, x.vsExport, o.Namespace)}
-					merged[key] = r
+				key, port := o.Namespace, int32(0)
+				if p.Port != nil {
+					port = *p.Port
+					key += fmt.Sprintf("~%d", port)
+				}
+				key += "~" + h
+				if o.protocol != "http" {
+					key = o.Name + "~" + o.protocol
+				}
+				r := merged[o.Kind+" "+key]
+				if r == nil || o.protocol != "http" {
+					r = x.routeOf(o, key)
+					r.hosts = []string{h}
+					merged[o.Kind+" "+key] = r
 					out = append(out, r)
 				}
-				r.add(o.protocol, onPort(entries, port))
+				r.add(o.protocol, onParent(entries, port, o, h))
 			}
 		}
 	}
@@ -66,6 +73,12 @@ func (x *trafficIndex) gatewayAPIRoutes() []*trafficRoute {
 		slices.SortStableFunc(r.http, compareRank)
 	}
 	return out
+}
+
+// routeOf is an empty route that stands for an object.
+func (x *trafficIndex) routeOf(o routeObject, name string) *trafficRoute {
+	at, _ := created(o.Object)
+	return &trafficRoute{ref: o.Ref(), namespace: o.Namespace, name: name, createdAt: at, gatewayAPI: true, export: exportSet(nil, x.vsExport, o.Namespace)}
 }
 
 // routeObjects lists the routes in istiod's order of age.
@@ -98,21 +111,33 @@ func (r *trafficRoute) add(protocol string, entries []routeEntry) {
 	case "tcp":
 		r.tcp = append(r.tcp, entries...)
 	case "tls":
-		for _, e := range entries {
-			e.match = routeMatch{present: true, port: e.match.port, sniHosts: r.hosts}
-			r.tls = append(r.tls, e)
-		}
+		r.tls = append(r.tls, entries...)
 	}
 }
 
-// onPort restricts rules to the port of a parent reference.
-func onPort(entries []routeEntry, port int32) []routeEntry {
+// onParent restricts rules to the port of a parent reference, and those of a TLSRoute to its names: without any that
+// is the host of the parent.
+func onParent(entries []routeEntry, port int32, o routeObject, host string) []routeEntry {
 	out := slices.Clone(entries)
 	for i := range out {
+		e := &out[i]
 		if port != 0 {
-			out[i].match.present = true
-			out[i].match.port = port
+			e.match.present = true
+			e.match.port = port
 		}
+		if o.protocol != "tls" {
+			continue
+		}
+		e.match.present = true
+		names := textsOf(any(listAt(o.Content, "spec", "hostnames")))
+		if len(names) > 1 {
+			names = slices.DeleteFunc(names, func(n string) bool { return !hostMatches(host, n) })
+		}
+		if len(names) == 0 {
+			names = []string{host}
+		}
+		e.match.sniHosts = names
+		e.features = withFeature(e.features, Feature{"match", compact(map[string]any{"sniHosts": names})})
 	}
 	return out
 }
@@ -139,7 +164,11 @@ func (x *trafficIndex) ruleEntries(o routeObject) []routeEntry {
 	for i, raw := range listAt(o.Content, "spec", "rules") {
 		rule, _ := raw.(map[string]any)
 		path := fmt.Sprintf("spec.rules[%d]", i)
-		features, to := x.gatewayFeatures(rule, o.Namespace)
+		features, to, ok := x.gatewayFeatures(rule, o)
+		if !ok {
+			// One rule that istiod cannot translate drops the object as a whole (computeRoute).
+			return nil
+		}
 		e := routeEntry{object: o.Ref(), path: path, features: features, to: to, catchAll: true, rank: rankOfMatch(o.Kind, nil)}
 		matches := listAt(rule, "matches")
 		if len(matches) == 0 {
@@ -168,54 +197,68 @@ func anyRequest(c map[string]any) bool {
 	return root && c["method"] == nil && len(listAt(c, "headers")) == 0 && len(listAt(c, "queryParams")) == 0
 }
 
-// gatewayFeatures are what a rule asks for, under the names of VirtualService where both have the thing.
-func (x *trafficIndex) gatewayFeatures(rule map[string]any, namespace string) ([]Feature, []destination) {
+// gatewayFeatures are what a rule asks for, under the names of VirtualService where both have the thing; false when
+// istiod refuses a filter. A rule without a backend of positive weight answers 500.
+func (x *trafficIndex) gatewayFeatures(rule map[string]any, o routeObject) ([]Feature, []destination, bool) {
 	var out []Feature
 	var to []destination
 	backends := listAt(rule, "backendRefs")
 	var parts []string
+	sum := int32(0)
 	for _, raw := range backends {
 		m, _ := raw.(map[string]any)
-		d := x.backendDestination(m, namespace)
-		to = append(to, d)
+		w := int32(1)
+		if m["weight"] != nil {
+			w = intOf(m["weight"])
+		}
+		sum += w
+		d := x.backendDestination(m, o.Namespace)
 		s := d.String()
 		if len(backends) > 1 {
-			w := int32(1)
-			if m["weight"] != nil {
-				w = intOf(m["weight"])
-			}
 			s += fmt.Sprintf(" weight %d", w)
 		}
 		if f := listAt(m, "filters"); len(f) > 0 {
 			s += " filters " + compact(f)
 		}
+		to = append(to, d)
 		parts = append(parts, s)
 	}
-	if len(parts) > 0 {
-		out = append(out, Feature{"route", strings.Join(parts, ", ")})
-	}
-	for _, p := range []struct{ key, name string }{{"timeouts", "timeout"}, {"retry", "retries"}, {"sessionPersistence", "sessionPersistence"}} {
+	for _, p := range []struct{ key, name string }{{"timeouts", "timeout"}, {"retry", "retries"}} {
 		if v := rule[p.key]; v != nil {
 			out = append(out, Feature{p.name, compact(v)})
 		}
 	}
+	redirect := false
 	for _, raw := range listAt(rule, "filters") {
 		f, _ := raw.(map[string]any)
+		known := false
 		for _, p := range []struct{ key, name string }{{"requestHeaderModifier", "headers"}, {"responseHeaderModifier", "headers"}, {"requestRedirect", "redirect"},
-			{"requestMirror", "mirrors"}, {"urlRewrite", "rewrite"}, {"cors", "corsPolicy"}, {"extensionRef", "extension"}} {
+			{"requestMirror", "mirrors"}, {"urlRewrite", "rewrite"}, {"cors", "corsPolicy"}} {
 			v, ok := f[p.key].(map[string]any)
 			if !ok {
 				continue
 			}
+			known, redirect = true, redirect || p.name == "redirect"
 			if p.key == "requestMirror" {
 				b, _ := v["backendRef"].(map[string]any)
-				to = append(to, x.backendDestination(b, namespace))
+				to = append(to, x.backendDestination(b, o.Namespace))
 			}
 			out = append(out, Feature{p.name, p.key + " " + compact(v)})
 		}
+		if !known {
+			return nil, nil, false
+		}
+	}
+	switch {
+	case sum > 0:
+		out = append(out, Feature{"route", strings.Join(parts, ", ")})
+	case !redirect && o.protocol == "http":
+		out, to = append(out, Feature{"directResponse", "500"}), nil
+	case !redirect:
+		out, to = append(out, Feature{"route", "nowhere"}), nil
 	}
 	slices.SortFunc(out, compareFeature)
-	return out, to
+	return out, to, true
 }
 
 func (x *trafficIndex) backendDestination(m map[string]any, namespace string) destination {

@@ -263,14 +263,3 @@ func compareAge(a, b *api.Object) int {
 	bt, _ := created(b)
 	return cmp.Or(cmp.Compare(at, bt), cmp.Compare(a.Name, b.Name), cmp.Compare(a.Namespace, b.Namespace))
 }
-
-// listAt reads a list at a path of keys; nil when there is none.
-func listAt(c map[string]any, path ...string) []any {
-	v := any(map[string]any(c))
-	for _, p := range path {
-		m, _ := v.(map[string]any)
-		v = m[p]
-	}
-	list, _ := v.([]any)
-	return list
-}

@@ -2,7 +2,6 @@ package mesh
 
 import (
 	"cmp"
-	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -167,11 +166,12 @@ func (r *trafficRoute) atWaypoint(namespace string, port int32) []routeEntry {
 	return out
 }
 
-// l4AtSidecar lists the TCP or TLS rules for the sidecar of a client (tls.go, matchTCP, matchTLS).
-func (r *trafficRoute) l4AtSidecar(entries []routeEntry, client *api.Workload, port int32) []routeEntry {
+// l4AtSidecar lists the TCP or TLS rules for the sidecar of a client; a TLS rule without condition is none there
+// (tls.go, matchTCP, matchTLS).
+func l4AtSidecar(entries []routeEntry, sni bool, client *api.Workload, port int32) []routeEntry {
 	var out []routeEntry
 	for _, e := range entries {
-		if e.match.l4(client.PodLabels, client.Namespace, port) {
+		if (e.match.present || !sni) && e.match.l4(client.PodLabels, client.Namespace, port) {
 			out = append(out, e)
 			if e.catchAll {
 				break
@@ -228,7 +228,7 @@ func (x *trafficIndex) virtualServices() []*trafficRoute {
 		r.gateways = gatewayNames(v.Spec.GetGateways(), v.Namespace)
 		for i, h := range listAt(v.Content, "spec", "http") {
 			rule, _ := h.(map[string]any)
-			for _, m := range mergedRules(v.Object, rule, i, delegates) {
+			for _, m := range x.mergedRules(v.Object, rule, i, delegates) {
 				r.http = append(r.http, x.httpEntries(m)...)
 			}
 		}
@@ -453,55 +453,4 @@ func compareFeature(a, b Feature) int {
 func compareApplied(a, b Applied) int {
 	return cmp.Or(cmp.Compare(a.Host, b.Host), a.Object.Compare(b.Object), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Protocol, b.Protocol),
 		slices.CompareFunc(a.Features, b.Features, compareFeature))
-}
-
-// compact is a value as text: strings as they are, the rest as JSON with sorted keys.
-func compact(v any) string {
-	if s, ok := v.(string); ok {
-		return s
-	}
-	b, err := json.Marshal(v)
-	if err != nil {
-		return fmt.Sprint(v)
-	}
-	return string(b)
-}
-
-func without(m map[string]any, keys ...string) map[string]any {
-	out := map[string]any{}
-	for k, v := range m {
-		if !slices.Contains(keys, k) && v != nil {
-			out[k] = v
-		}
-	}
-	return out
-}
-
-func textOf(v any) string {
-	s, _ := v.(string)
-	return s
-}
-
-func textsOf(v any) []string {
-	list, _ := v.([]any)
-	var out []string
-	for _, e := range list {
-		if s, ok := e.(string); ok {
-			out = append(out, s)
-		}
-	}
-	return out
-}
-
-// intOf reads a number of a document, which is an int64, or a float64 when it went through plain JSON.
-func intOf(v any) int32 {
-	switch n := v.(type) {
-	case int64:
-		return int32(n)
-	case int:
-		return int32(n)
-	case float64:
-		return int32(n)
-	}
-	return 0
 }
