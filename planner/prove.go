@@ -150,6 +150,8 @@ func (a *adviser) choices(wave int, g proof.Gap) []string {
 	service := g.Service.Namespace + "/" + g.Service.Name
 	client := g.Client.Namespace + "/" + g.Client.Name
 	switch {
+	case g.Kind == api.GapRoutes:
+		out = append(out, fmt.Sprintf("activate a waypoint of %s before %s loses its sidecar", service, client), fmt.Sprintf("waive the need of %s with a reason, if nobody misses it", service))
 	case g.ClientMode == mesh.ModeNone:
 		out = append(out, "bring the callers outside the mesh into it first", "admit them with a layer 4 policy (ipBlocks, ports) and accept that layer 7 rules do not hold for them")
 	case g.ClientMode == mesh.ModeSidecar && a.wave[g.Client.Namespace] > wave:

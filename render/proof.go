@@ -76,7 +76,7 @@ func gapOf(c api.Counterexample) gapPart {
 		client = name + ", or anyone like it (no call graph says who calls)"
 	}
 	kind := map[api.GapKind]string{
-		api.GapPermissive: "more permissive", api.GapRestrictive: "more restrictive", api.GapPlaintext: "plaintext", api.GapRoutes: "routes lost",
+		api.GapPermissive: "more permissive", api.GapRestrictive: "more restrictive", api.GapPlaintext: "plaintext", api.GapRoutes: "other routes",
 	}[c.Kind]
 	head := fmt.Sprintf("%s: %s from %s to %s/%s", kind, c.Request, client, c.Service.Namespace, c.Service.Name)
 	if c.Port != 0 {

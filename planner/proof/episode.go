@@ -50,6 +50,7 @@ func (e *episode) service(t *target, near bool) {
 	}
 	e.out.Mixes += len(views)
 	for _, v := range views {
+		e.routes(t, v)
 		n := t.number(v)
 		callers, ok := e.p.spell(t, v)
 		if !ok {

@@ -95,6 +95,47 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 	g.byID[id] = out
 }
 
+// addRoute adds what a client loses of routes and policies as a gap.
+func (g *gaps) addRoute(t *target, port api.ServicePort, c *client, d *mesh.TrafficDiff, now modes, at []modes) {
+	who := g.p.principal(c.workload)
+	if c.anyone {
+		who = "anyone like " + c.workload.Namespace
+	}
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(api.GapRoutes), t.service.Ref().String(), who}, "\n")))
+	id := "gap-" + hex.EncodeToString(sum[:4])
+	if old := g.byID[id]; old != nil {
+		if old.Port != port.Port {
+			old.Also++
+		}
+		return
+	}
+	request := "any request"
+	if d.Requests != "" {
+		request = "requests that match " + d.Requests
+	}
+	out := &Gap{
+		ID: id, Kind: api.GapRoutes, Service: t.service.Ref(), Port: port.Port, Anyone: c.anyone, Client: c.workload.Ref(), Request: request,
+		Before: strings.TrimSpace(fmt.Sprintf("%s %s of %s of %s", d.Feature, d.Value, d.Path, d.Object)) + " applied", After: d.Change.String() + ": " + d.Why,
+	}
+	switch d.Change {
+	case mesh.TrafficGained:
+		out.Before = "not applied: " + strings.TrimSuffix(out.Before, " applied")
+	case mesh.TrafficChanged:
+		out.Before = strings.TrimSpace(fmt.Sprintf("%s %s of %s of %s", d.Feature, d.Was, d.Path, d.Object)) + " applied"
+		out.After = d.Change.String() + " to " + d.Value + ": " + d.Why
+	}
+	for _, m := range []mesh.Mode{mesh.ModeAmbient, mesh.ModeGateway, mesh.ModeSidecar} {
+		if now.has(m) {
+			out.ClientMode = m
+			break
+		}
+	}
+	if i := slices.IndexFunc(c.idx, func(i int) bool { return at[i].has(out.ClientMode) }); i >= 0 {
+		out.Client = g.p.list[c.idx[i]].Ref()
+	}
+	g.byID[id] = out
+}
+
 func (g *gaps) list() []Gap {
 	var out []Gap
 	for _, id := range slices.Sorted(maps.Keys(g.byID)) {

@@ -90,10 +90,13 @@ type prover struct {
 	everybody, nobody *caller
 	callers           int
 	// requests is how many were compared so far.
-	requests  int
-	cellsOf   map[string]cellList
-	targets   []*target
-	targetsIn map[string][]*target
+	requests int
+	cellsOf  map[string]cellList
+	targets  []*target
+	// inSpace are the workloads of each namespace by their place in list.
+	inSpace        map[string][]int
+	spacesWithPods []string
+	targetsIn      map[string][]*target
 	// crossing may use a waypoint of another namespace; crosses says whose labels
 	// the plan makes do so.
 	crossing []*target
@@ -124,6 +127,8 @@ type target struct {
 	// views numbers the views by their keys.
 	views   map[string]int
 	results map[resultKey]*outcome
+	// routing is nil when nothing acts on calls of the Service but the defaults.
+	routing *routing
 	// clean are the views in which no caller is treated differently, whatever the
 	// modes of callers are that a plan leads to.
 	clean map[int]bool
@@ -188,7 +193,7 @@ func newProver(in Input) *prover {
 		todayModes: map[api.Ref]modes{}, todayFresh: map[api.Ref]mesh.Mode{}, known: map[string]int{}, broken: map[api.Ref]string{},
 		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]*caller{}, proxies: map[programKey]*mesh.ProxyProgram{}, ztunnels: map[string]*mesh.ZtunnelProgram{},
 		parsed: map[uintptr]parsed{}, settings: in.State.AuthzSettings(), everybody: &caller{anyone: true}, nobody: &caller{anyone: true, outside: true},
-		cellsOf: map[string]cellList{}, targetsIn: map[string][]*target{}, watched: map[*target]bool{},
+		cellsOf: map[string]cellList{}, targetsIn: map[string][]*target{}, inSpace: map[string][]int{}, watched: map[*target]bool{},
 	}
 	p.start = p.today()
 	for i := range p.st.Workloads() {
@@ -205,7 +210,9 @@ func newProver(in Input) *prover {
 	p.startModes = make([]modes, len(p.list))
 	for i, w := range p.list {
 		p.startModes[i] = p.modesOf(p.start, w)
+		p.inSpace[w.Namespace] = append(p.inSpace[w.Namespace], i)
 	}
+	p.spacesWithPods = slices.Sorted(maps.Keys(p.inSpace))
 	p.everybody.members = p.list
 	p.index1(p.everybody)
 	p.index1(p.nobody)
@@ -242,6 +249,7 @@ func (p *prover) addTarget(svc *api.Service) {
 	for _, c := range t.callers {
 		t.anyone = t.anyone || c == p.everybody
 	}
+	p.addRouting(t)
 }
 
 // mayCross tells whether a Service names a waypoint of another namespace, today
