@@ -60,11 +60,7 @@ build:
 
 ## e2e: the tests against real components, in the module test/e2e
 e2e:
-	@set -e; if [ -f test/e2e/go.mod ]; then \
-		cd test/e2e; $(GO) vet ./...; $(GO) test -timeout 40m ./...; \
-	else \
-		echo "make e2e: there is no test/e2e yet: nothing was run against real components"; \
-	fi
+	cd test/e2e; CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
 ## tools: fetch and build the pinned tools
 tools:
