@@ -76,12 +76,38 @@ func (e *episode) service(t *target, near bool) {
 // call evaluates one caller of one port.
 func (e *episode) call(t *target, v *view, n int, c role, port *call, now modes) {
 	o := e.p.result(t, v, n, c, port, now)
+	if len(o.diffs) > 0 && c.anyone {
+		// Nobody is taken to call himself, unless somebody says so.
+		others, self := e.others(t, c.caller)
+		if self && others != now {
+			if others == 0 {
+				return
+			}
+			o = e.p.result(t, v, n, c, port, others)
+		}
+	}
 	if o.unknown != "" {
 		e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
 	}
 	for _, d := range o.diffs {
 		e.gaps.add(t, v, port.port, c, d, e.during)
 	}
+}
+
+// others are the modes of a caller without the workloads behind the Service; self
+// is true when there are some.
+func (e *episode) others(t *target, c *caller) (out modes, self bool) {
+	if c.outside {
+		return only(mesh.ModeNone), false
+	}
+	for i, w := range c.members {
+		if slices.Contains(e.p.behind[t.service], w) {
+			self = true
+			continue
+		}
+		out |= e.during[c.idx[i]]
+	}
+	return out, self
 }
 
 // result compares one caller of one port in one view, once.

@@ -181,14 +181,14 @@ func words(wp *waypoint, d decision) string {
 // wayWords says which way a call takes.
 func wayWords(v *view, d difference) string {
 	who := map[mesh.Mode]string{mesh.ModeSidecar: "client with sidecar", mesh.ModeAmbient: "ambient client", mesh.ModeNone: "client outside the mesh", mesh.ModeGateway: "gateway"}[d.way.client]
-	to := map[mesh.Mode]string{mesh.ModeSidecar: "pod with sidecar", mesh.ModeAmbient: "ambient pod", mesh.ModeNone: "pod outside the mesh", mesh.ModeGateway: "gateway"}[d.way.server]
+	to := map[mesh.Mode]string{mesh.ModeSidecar: "a pod with sidecar", mesh.ModeAmbient: "an ambient pod", mesh.ModeNone: "a pod outside the mesh", mesh.ModeGateway: "a gateway"}[d.way.server]
 	switch {
 	case d.way.direct:
-		return who + ", to the address of an " + strings.TrimPrefix(to, "an ")
+		return who + ", to the address of " + to
 	case v.through(d.way):
-		return who + ", over the waypoint, to an " + strings.TrimPrefix(to, "an ")
+		return who + ", over the waypoint, to " + to
 	case v.waypoint != nil:
-		return who + ", past the waypoint, to an " + strings.TrimPrefix(to, "an ")
+		return who + ", past the waypoint, to " + to
 	}
 	return who + " to " + to
 }

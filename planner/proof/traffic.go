@@ -76,6 +76,9 @@ func (p *prover) addRouting(t *target) {
 			each := groups.ByWorkload(ns)
 			group := ""
 			for _, i := range p.inSpace[ns] {
+				if slices.Contains(p.behind[t.service], p.list[i]) {
+					continue
+				}
 				if w := p.list[i]; each || group == "" || p.startModes[i].has(mesh.ModeGateway) {
 					g := groups.Of(w)
 					if !p.startModes[i].has(mesh.ModeGateway) {
