@@ -289,6 +289,11 @@ func (s *stepper) keepOutside(st *step, ns string) {
 		st.spaces[ns] = true
 		why := "it runs without a sidecar, and the namespace label would enrol it; setting the label on the pod template restarts it"
 		s.podLabel(st, w, mesh.LabelDataplaneMode, "none", why, "E-23")
+		if n := s.st.Namespace(ns); n != nil && mesh.Injected(n, w) {
+			// Its pods are older than the injection label: the restart would give
+			// them a sidecar.
+			s.podLabel(st, w, mesh.LabelInject, "false", "its pods were made before injection was on, and the restart would give them a sidecar", "E-23", "R-08")
+		}
 	}
 }
 

@@ -23,6 +23,8 @@ type caller struct {
 	ports  []int32
 	// idx are the members by their place in the prover's list.
 	idx []int
+	// bits is the same as a set, when they are many.
+	bits bits
 	// start are the modes of the members today.
 	start modes
 	// id tells the callers of all Services apart.
@@ -129,6 +131,12 @@ func (p *prover) index1(c *caller) {
 		i := p.index[w]
 		c.idx = append(c.idx, i)
 		c.start |= p.startModes[i]
+	}
+	if len(c.idx) > 16 {
+		c.bits = make(bits, (len(p.list)+63)/64)
+		for _, i := range c.idx {
+			c.bits.add(i)
+		}
 	}
 }
 

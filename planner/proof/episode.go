@@ -19,11 +19,13 @@ type episode struct {
 	during []modes
 	// odd is true when some pod may be in a mode that no plan of ours leads to.
 	odd   bool
-	gaps  *gaps
 	cache map[int]modes
-	// p0 is how many requests had been compared before.
-	p0  int
-	out StepProof
+	// gaps and unknowns are those of the Service that is evaluated.
+	gaps     *gaps
+	unknowns []UnknownCall
+	// sets are during as one set of workloads for each mode.
+	sets [mesh.ModeGateway + 1]bits
+	out  StepProof
 }
 
 // near tells whether the namespace of a Service's waypoint is touched.
@@ -44,7 +46,7 @@ func (e *episode) service(t *target, near bool) {
 	} else {
 		var ok bool
 		if views, ok = e.views(t); !ok {
-			e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Why: "more changes of the step touch it than can be evaluated in every order"})
+			e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Why: "more changes of the step touch it than can be evaluated in every order"})
 			return
 		}
 	}
@@ -54,15 +56,23 @@ func (e *episode) service(t *target, near bool) {
 		n := t.number(v)
 		callers, ok := e.p.spell(t, v)
 		if !ok {
-			e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Why: "its policies have too many rules to tell all callers apart"})
+			e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Why: "its policies have too many rules to tell all callers apart"})
 			continue
 		}
 		e.out.Calls += len(callers) * len(t.ports)
 		if !e.odd && e.p.cleanFor(t, v, n, callers) {
 			continue
 		}
-		e.p.watched[t] = true
 		for _, c := range callers {
+			if c.anyone {
+				clean := e.p.cleanOf(t, v, n, c)
+				if clean && !e.odd {
+					continue
+				}
+				if !clean {
+					e.p.watched[t] = true
+				}
+			}
 			now := e.modesOf(c.caller)
 			for i := range t.ports {
 				if c.calls(t.ports[i].port.Port) {
@@ -87,7 +97,7 @@ func (e *episode) call(t *target, v *view, n int, c role, port *call, now modes)
 		}
 	}
 	if o.unknown != "" {
-		e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
+		e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
 	}
 	for _, d := range o.diffs {
 		e.gaps.add(t, v, port.port, c, d, e.during)
@@ -135,20 +145,27 @@ func (p *prover) cleanFor(t *target, v *view, n int, callers []role) bool {
 	}
 	clean = true
 	for _, c := range callers {
-		widest := c.start
-		if !c.outside {
-			widest |= only(mesh.ModeAmbient)
-		}
-		for i := range t.ports {
-			if !clean || !c.calls(t.ports[i].port.Port) {
-				continue
-			}
-			o := p.result(t, v, n, c, &t.ports[i], widest)
-			clean = o.unknown == "" && len(o.diffs) == 0
-		}
+		clean = clean && p.cleanOf(t, v, n, c)
 	}
 	t.clean[n] = clean
 	return clean
+}
+
+// cleanOf is cleanFor for one caller.
+func (p *prover) cleanOf(t *target, v *view, n int, c role) bool {
+	widest := c.start
+	if !c.outside {
+		widest |= only(mesh.ModeAmbient)
+	}
+	for i := range t.ports {
+		if !c.calls(t.ports[i].port.Port) {
+			continue
+		}
+		if o := p.result(t, v, n, c, &t.ports[i], widest); o.unknown != "" || len(o.diffs) > 0 {
+			return false
+		}
+	}
+	return true
 }
 
 // number gives a view of a Service a number by its key.
@@ -185,8 +202,12 @@ func (e *episode) modesOf(c *caller) modes {
 	}
 	m, ok := e.cache[c.id]
 	if !ok {
-		for _, i := range c.idx {
-			m |= e.during[i]
+		if c.bits == nil {
+			for _, i := range c.idx {
+				m |= e.during[i]
+			}
+		} else {
+			m = e.modesIn(c.bits)
 		}
 		e.cache[c.id] = m
 	}
@@ -198,6 +219,42 @@ func (e *episode) modesOf(c *caller) modes {
 type role struct {
 	*caller
 	suspect bool
+}
+
+// modesIn is the union of the modes of a set of workloads.
+func (e *episode) modesIn(set bits) (out modes) {
+	if e.sets[0] == nil {
+		for m := range e.sets {
+			e.sets[m] = make(bits, len(set))
+		}
+		for i, ms := range e.during {
+			for m := range e.sets {
+				if ms&(1<<m) != 0 {
+					e.sets[m].add(i)
+				}
+			}
+		}
+	}
+	for m := range e.sets {
+		if e.sets[m].meets(set) {
+			out |= 1 << m
+		}
+	}
+	return out
+}
+
+// bits is a set of workloads by their place in the prover's list.
+type bits []uint64
+
+func (b bits) add(i int) { b[i/64] |= 1 << (i % 64) }
+
+func (b bits) meets(o bits) bool {
+	for i := range b {
+		if b[i]&o[i] != 0 {
+			return true
+		}
+	}
+	return false
 }
 
 // spell lists all callers of a Service: those that are known to call, and

@@ -101,8 +101,10 @@ type prover struct {
 	// the plan makes do so.
 	crossing []*target
 	crosses  map[api.Ref]bool
-	// watched are Services for which it matters who has moved.
-	watched map[*target]bool
+	// watched are Services for which it matters who of everybody has moved;
+	// byClient are those that a workload is known to call.
+	watched  map[*target]bool
+	byClient map[int][]*target
 	// begun is true once all Services were evaluated.
 	begun      bool
 	start      world
@@ -152,37 +154,48 @@ func Prove(ctx context.Context, in Input) (*Result, error) {
 			out.Told++
 		}
 	}
-	now, at := p.start, p.startModes
+	now := &state{world: p.start, modes: p.startModes, during: p.startModes, found: map[*target]found{}}
 	for _, w := range in.Waves {
-		type end struct {
-			world world
-			modes []modes
-		}
-		ends := make([]end, len(w.Steps))
+		ends := make([]*state, len(w.Steps))
 		for i, s := range w.Steps {
 			if err := ctx.Err(); err != nil {
 				return nil, err
 			}
 			var sp StepProof
-			sp, now, at = p.step(now, at, s.Changes)
+			sp, now = p.step(now, s.Changes)
 			sp.Wave, sp.Step = w.Number, s.Name
-			ends[i] = end{now, at}
+			ends[i] = now
 			out.Steps = append(out.Steps, sp)
 		}
 		for i := len(w.Steps) - 1; i >= 0; i-- {
-			back, backModes := ends[i].world, ends[i].modes
+			back := ends[i]
 			for _, r := range w.Steps[i].Rollback {
 				if err := ctx.Err(); err != nil {
 					return nil, err
 				}
 				var sp StepProof
-				sp, back, backModes = p.step(back, backModes, r.Changes)
+				sp, back = p.step(back, r.Changes)
 				sp.Wave, sp.Step, sp.Back = w.Number, w.Steps[i].Name, r.Name
 				out.Steps = append(out.Steps, sp)
 			}
 		}
 	}
 	return out, nil
+}
+
+// state is the end of a step, with what was found while it ran.
+type state struct {
+	world world
+	// modes are those of all workloads at the end, during those that they had.
+	modes, during []modes
+	// found is what is wrong with each Service; most have no entry.
+	found map[*target]found
+}
+
+// found is what is wrong with one Service in one step.
+type found struct {
+	gaps     []Gap
+	unknowns []UnknownCall
 }
 
 func newProver(in Input) *prover {
@@ -193,7 +206,7 @@ func newProver(in Input) *prover {
 		todayModes: map[api.Ref]modes{}, todayFresh: map[api.Ref]mesh.Mode{}, known: map[string]int{}, broken: map[api.Ref]string{},
 		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]*caller{}, proxies: map[programKey]*mesh.ProxyProgram{}, ztunnels: map[string]*mesh.ZtunnelProgram{},
 		parsed: map[uintptr]parsed{}, settings: in.State.AuthzSettings(), everybody: &caller{anyone: true}, nobody: &caller{anyone: true, outside: true},
-		cellsOf: map[string]cellList{}, targetsIn: map[string][]*target{}, inSpace: map[string][]int{}, watched: map[*target]bool{},
+		cellsOf: map[string]cellList{}, targetsIn: map[string][]*target{}, inSpace: map[string][]int{}, watched: map[*target]bool{}, byClient: map[int][]*target{},
 	}
 	p.start = p.today()
 	for i := range p.st.Workloads() {
@@ -249,6 +262,13 @@ func (p *prover) addTarget(svc *api.Service) {
 	for _, c := range t.callers {
 		t.anyone = t.anyone || c == p.everybody
 	}
+	for _, c := range t.callers {
+		if c != p.everybody {
+			for _, i := range c.idx {
+				p.byClient[i] = append(p.byClient[i], t)
+			}
+		}
+	}
 	p.addRouting(t)
 }
 
@@ -280,20 +300,60 @@ func (p *prover) mayCross(svc *api.Service) bool {
 }
 
 // step evaluates all states between the start of a step and its end, its end
-// included, and returns the end.
-func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, world, []modes) {
-	e := &episode{p: p, from: w, end: p.advance(w, changes), changes: changes, touched: map[string]bool{}, during: slices.Clone(at), gaps: newGaps(p), cache: map[int]modes{}, p0: p.requests}
+// included, and returns the end. What no change of the step comes near, and whose
+// callers are what they were in the step before, is as it was found there.
+func (p *prover) step(from *state, changes []api.Change) (StepProof, *state) {
+	e := &episode{p: p, from: from.world, end: p.advance(from.world, changes), changes: changes, touched: map[string]bool{}, during: slices.Clone(from.modes), cache: map[int]modes{}}
+	compared := p.requests
 	for _, c := range changes {
 		e.touched[spaceOf(c.Object)] = true
 	}
-	after := slices.Clone(at)
+	to := &state{world: e.end, modes: slices.Clone(from.modes), during: e.during, found: maps.Clone(from.found)}
+	concerned := map[*target]bool{}
+	moved := false
 	for i, wl := range p.list {
 		if e.touched[wl.Namespace] {
-			after[i] = p.modesOf(e.end, wl)
-			e.during[i] |= after[i]
+			to.modes[i] = p.modesOf(e.end, wl)
+			e.during[i] |= to.modes[i]
+		}
+		if e.during[i] != from.during[i] {
+			moved = true
+			for _, t := range p.byClient[i] {
+				concerned[t] = true
+			}
 		}
 		e.odd = e.odd || e.during[i]&^(p.startModes[i]|only(mesh.ModeAmbient)) != 0
 	}
+	if moved {
+		maps.Copy(concerned, p.watched)
+	}
+	near := p.nearTo(e)
+	maps.Copy(concerned, near)
+	if e.odd {
+		for _, t := range p.targets {
+			concerned[t] = true
+		}
+	}
+	for _, t := range inOrder(concerned) {
+		e.gaps, e.unknowns = newGaps(p), nil
+		e.service(t, near[t])
+		delete(to.found, t)
+		if gaps := e.gaps.list(); len(gaps)+len(e.unknowns) > 0 {
+			to.found[t] = found{gaps, e.unknowns}
+		}
+	}
+	for _, t := range inOrder(to.found) {
+		e.out.Gaps = append(e.out.Gaps, to.found[t].gaps...)
+		e.out.Unknowns = append(e.out.Unknowns, to.found[t].unknowns...)
+	}
+	e.out.Requests = p.requests - compared
+	p.account(e)
+	return e.out, to
+}
+
+// nearTo are the Services whose namespace, or that of whose waypoint, a step
+// touches; all of them in the first step, or when the root namespace is touched.
+func (p *prover) nearTo(e *episode) map[*target]bool {
 	near := map[*target]bool{}
 	if !p.begun || e.touched[p.st.RootNamespace()] {
 		p.begun = true
@@ -307,20 +367,16 @@ func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, wor
 		}
 	}
 	for _, t := range p.crossing {
-		near[t] = near[t] || e.near(t)
-	}
-	concerned := maps.Clone(p.watched)
-	maps.Copy(concerned, near)
-	if e.odd {
-		for _, t := range p.targets {
-			concerned[t] = true
+		if e.near(t) {
+			near[t] = true
 		}
 	}
-	for _, t := range slices.SortedFunc(maps.Keys(concerned), func(a, b *target) int { return a.n - b.n }) {
-		e.service(t, near[t])
-	}
-	e.out.Gaps, e.out.Requests = e.gaps.list(), p.requests-e.p0
-	for _, c := range changes {
+	return near
+}
+
+// account notes the changes that the model does not follow.
+func (p *prover) account(e *episode) {
+	for _, c := range e.changes {
 		if op(c) == api.OpUnset || op(c) == api.OpManual {
 			continue
 		}
@@ -331,5 +387,9 @@ func (p *prover) step(w world, at []modes, changes []api.Change) (StepProof, wor
 			e.out.Broken = append(e.out.Broken, c.Object.String()+": "+why)
 		}
 	}
-	return e.out, e.end, after
+}
+
+// inOrder lists Services in the order of their references.
+func inOrder[T any](m map[*target]T) []*target {
+	return slices.SortedFunc(maps.Keys(m), func(a, b *target) int { return a.n - b.n })
 }

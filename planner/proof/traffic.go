@@ -132,7 +132,7 @@ func (e *episode) routes(t *target, v *view) {
 	if !known {
 		t.routing.clean[way] = all
 	}
-	if !t.routing.clean[way] {
+	if !t.routing.clean[way] && t.anyone {
 		e.p.watched[t] = true
 	}
 }
@@ -142,7 +142,7 @@ func (e *episode) routesOf(t *target, v *view, n int, port api.ServicePort, now 
 	c := &t.routing.clients[n]
 	r := e.p.worst(t, v, n, port, now)
 	if r.unknown != "" {
-		e.out.Unknowns = append(e.out.Unknowns, UnknownCall{Service: t.service.Ref(), Port: port.Port, Client: c.workload.Ref().String(), Why: "routes: " + r.unknown})
+		e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Port: port.Port, Client: c.workload.Ref().String(), Why: "routes: " + r.unknown})
 	}
 	if r.diff != nil {
 		e.gaps.addRoute(t, port, c, r.diff, now, e.during)
