@@ -239,6 +239,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 		out.addUnknown("a VirtualService and a Gateway API route are both for this host, and which one a waypoint follows is not defined")
 	}
 	out.addUnknown(undatedOrder(used, w.Namespace))
+	out.addUnknown(c.withoutCluster(out.Routes, used, w))
 	c.policies(&out, used, func(host, namespace string) *destinationGroup {
 		return pickAtWaypoint(c.x.destinationRules(w.Namespace, host, namespace))
 	})
@@ -286,6 +287,20 @@ func (c trafficCall) sidecar() Acting {
 		return pickAtSidecar(c.x.destinationRules(ns, host, namespace), ns, c.client.PodLabels)
 	})
 	return out
+}
+
+// withoutCluster tells of a route that a waypoint has no cluster for: it builds one for a service that it does not serve
+// itself only when an object names the called service by its full host, and not by a wildcard, and leads there. Requests
+// get 503 then (pilot/pkg/networking/core/waypoint.go, filterWaypointOutboundServices).
+func (c trafficCall) withoutCluster(routes []Applied, used []*trafficRoute, w api.WaypointRef) string {
+	for _, a := range routes {
+		for _, d := range destinationsOf(used, a) {
+			if d.host != c.host && !c.x.ownedBy(d.host, w) && !c.x.leadsTo(c.host, d.host) {
+				return fmt.Sprintf("%s of %s is for a wildcard host, and waypoint %s/%s answers 503 instead of leading to %s unless it is the waypoint of that service too", a.Path, a.Object, w.Namespace, w.Name, d.host)
+			}
+		}
+	}
+	return ""
 }
 
 // imported are the routes for the service that the client's sidecar reads, in its order. It reads only the first of

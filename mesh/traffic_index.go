@@ -208,6 +208,38 @@ func (x *trafficIndex) serviceVisible(svc *api.Service, namespace string) bool {
 	return len(export) == 0 || slices.Contains(export, "*") || slices.Contains(export, namespace) || slices.Contains(export, ".") && svc.Namespace == namespace
 }
 
+// ownedBy tells whether the labels bind the service behind a host to a waypoint.
+func (x *trafficIndex) ownedBy(host string, w api.WaypointRef) bool {
+	svc := x.ix.hosts[host]
+	if svc == nil {
+		return false
+	}
+	labels := svc.Labels
+	if labels[LabelUseWaypoint] == "" && x.ix.namespaces[svc.Namespace] != nil {
+		labels = x.ix.namespaces[svc.Namespace].Labels
+	}
+	ns := labels[LabelUseWaypointNS]
+	if ns == "" {
+		ns = svc.Namespace
+	}
+	return labels[LabelUseWaypoint] == w.Name && ns == w.Namespace
+}
+
+// leadsTo tells whether any object for exactly this host leads to another, whoever sees it (initVirtualServices,
+// referencedDestinations).
+func (x *trafficIndex) leadsTo(host, other string) bool {
+	for _, r := range x.exact[host] {
+		for _, list := range [][]routeEntry{r.http, r.tcp, r.tls} {
+			for _, e := range list {
+				if slices.ContainsFunc(e.to, func(d destination) bool { return d.host == other }) {
+					return true
+				}
+			}
+		}
+	}
+	return false
+}
+
 // shortHosts tells of a host like "orders.shop", which istiod does not complete: it stands for calls with exactly
 // this Host header, and only on port 80 (separateVSHostsAndServices).
 func (x *trafficIndex) shortHosts(svc *api.Service, port int32, namespace string) string {
