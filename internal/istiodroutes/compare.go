@@ -165,7 +165,7 @@ func reached(rules []string) []string {
 }
 
 // clusterName is the Envoy cluster of a destination "host[:port][/subset]"; "" is the service.
-func clusterName(d string, port int, protocol string, inbound bool) (string, error) {
+func clusterName(d string, port int, inbound bool) (string, error) {
 	if d == "" {
 		d = OrdersHost
 	}
@@ -181,6 +181,8 @@ func clusterName(d string, port int, protocol string, inbound bool) (string, err
 		port = 80
 	}
 	if inbound && host == OrdersHost {
+		// The port of the cluster says what it speaks, not the one that was called.
+		protocol := "tcp"
 		if port == 80 {
 			protocol = "http"
 		}
@@ -228,7 +230,7 @@ func httpRules(routes []mesh.Applied, inbound bool) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		cluster, err := clusterName(feature(r, "route"), 80, "http", inbound)
+		cluster, err := clusterName(feature(r, "route"), 80, inbound)
 		if err != nil {
 			return nil, err
 		}
@@ -306,7 +308,7 @@ func clusterLimits(a mesh.Acting, inbound bool) ([]limit, error) {
 				connections = pool.TCP.MaxConnections
 			}
 		}
-		name, err := clusterName(d, 80, "http", inbound)
+		name, err := clusterName(d, 80, inbound)
 		if err != nil {
 			return nil, err
 		}
@@ -331,7 +333,7 @@ func filterChains(routes []mesh.Applied, port int32, inbound bool) ([]string, er
 			}
 			slices.Sort(m.SniHosts)
 		}
-		cluster, err := clusterName(feature(r, "route"), int(port), "tcp", inbound)
+		cluster, err := clusterName(feature(r, "route"), int(port), inbound)
 		if err != nil {
 			return nil, err
 		}
