@@ -18,7 +18,8 @@ const (
 	ruleWaypointFirst = "O-30-counter"
 )
 
-// Constrain says which step must be done before which, from two opposite forces.
+// Constrain says which step must be done before which where nothing can be tried
+// (see Derive): by the needs of the server, from two opposite forces.
 // Authorization is enforced at the server: once it is ambient its layer 7 rules
 // live at the waypoint, and a client that still has a sidecar goes past it, so
 // clients move first (facts M-12, M-13, M-23, O-30). Routing is enforced at the
@@ -33,11 +34,7 @@ const (
 func Constrain(st *mesh.State, ds []api.Decision, edges []api.Edge) []api.Constraint {
 	f := newFates(st, ds)
 	agg := &constraints{at: map[constraintKey]int{}, more: map[constraintKey]int{}}
-	best := slices.Clone(edges)
-	slices.SortStableFunc(best, func(a, b api.Edge) int {
-		return provenanceRank(a.Provenance) - provenanceRank(b.Provenance)
-	})
-	for _, e := range best {
+	for _, e := range bestFirst(edges) {
 		d := f.decisions[e.To]
 		client, server := e.From.Namespace, e.To.Namespace
 		if d == nil || d.Kind != api.Waypoint || client == server || !slices.ContainsFunc(f.callers(e.From), f.cutsOver) {
@@ -79,6 +76,23 @@ func needWords(n api.Need) string {
 		return string(n.Capability)
 	}
 	return fmt.Sprintf("%s (%s)", n.Capability, n.Evidence[0].Object)
+}
+
+// joinConstraints merges two lists; of two constraints between the same steps by
+// the same rule the first stays.
+func joinConstraints(first, then []api.Constraint) []api.Constraint {
+	out := slices.Clone(first)
+	have := map[constraintKey]bool{}
+	for _, c := range first {
+		have[constraintKey{c.Before, c.After, c.Rule}] = true
+	}
+	for _, c := range then {
+		if !have[constraintKey{c.Before, c.After, c.Rule}] {
+			out = append(out, c)
+		}
+	}
+	slices.SortFunc(out, compareConstraints)
+	return out
 }
 
 type constraintKey struct {

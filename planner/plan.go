@@ -63,7 +63,11 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 	findings = append(findings, fs...)
 	edges, fs, us := Edges(st, in.Needs)
 	findings, unknowns = append(findings, fs...), append(unknowns, us...)
-	cs := Constrain(st, ds, edges)
+	cs, err := Derive(st, ds, edges, policy)
+	if err != nil {
+		return nil, err
+	}
+	cs = joinConstraints(cs, Constrain(st, notModelled(ds), edges))
 	findings = append(findings, Impossible(st, ds, edges)...)
 	findings = append(findings, httpFeatures(st, ds)...)
 

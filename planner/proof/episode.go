@@ -100,9 +100,12 @@ func (e *episode) call(t *target, v *view, n int, c role, port *call, now modes)
 		e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
 	}
 	for _, d := range o.diffs {
-		e.gaps.add(t, v, port.port, c, d, e.during)
+		e.gaps.add(t, v, port.port, c, d, e.modeAt)
 	}
 }
+
+// modeAt are the modes of a workload in the step.
+func (e *episode) modeAt(i int) modes { return e.during[i] }
 
 // others are the modes of a caller without the workloads behind the Service; self
 // is true when there are some.

@@ -51,7 +51,7 @@ type gaps struct {
 func newGaps(p *prover) *gaps { return &gaps{p, map[string]*Gap{}, map[api.Ref]map[api.GapKind]bool{}} }
 
 // add adds a difference as a gap, or counts it when it is another case of one.
-func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d difference, at []modes) {
+func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d difference, at func(int) modes) {
 	k := gapKind(d.kind)
 	who := c.principal
 	switch {
@@ -84,7 +84,7 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 		ClientMode: d.way.client, ServerMode: d.way.server,
 	}
 	out.After += " (" + wayWords(v, d) + ")"
-	i := slices.IndexFunc(c.members, func(w *api.Workload) bool { return at[g.p.index[w]].has(d.way.client) })
+	i := slices.IndexFunc(c.members, func(w *api.Workload) bool { return at(g.p.index[w]).has(d.way.client) })
 	switch {
 	case i >= 0:
 		out.Client = c.members[i].Ref()
@@ -96,7 +96,7 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 }
 
 // addRoute adds what a client loses of routes and policies as a gap.
-func (g *gaps) addRoute(t *target, port api.ServicePort, c *client, d *mesh.TrafficDiff, now modes, at []modes) {
+func (g *gaps) addRoute(t *target, port api.ServicePort, c *client, d *mesh.TrafficDiff, now modes, at func(int) modes) {
 	who := g.p.principal(c.workload)
 	if c.anyone {
 		who = "anyone like " + c.workload.Namespace
@@ -130,7 +130,7 @@ func (g *gaps) addRoute(t *target, port api.ServicePort, c *client, d *mesh.Traf
 			break
 		}
 	}
-	if i := slices.IndexFunc(c.idx, func(i int) bool { return at[i].has(out.ClientMode) }); i >= 0 {
+	if i := slices.IndexFunc(c.idx, func(i int) bool { return at(i).has(out.ClientMode) }); i >= 0 {
 		out.Client = g.p.list[c.idx[i]].Ref()
 	}
 	g.byID[id] = out

@@ -145,7 +145,7 @@ func (e *episode) routesOf(t *target, v *view, n int, port api.ServicePort, now 
 		e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Port: port.Port, Client: c.workload.Ref().String(), Why: "routes: " + r.unknown})
 	}
 	if r.diff != nil {
-		e.gaps.addRoute(t, port, c, r.diff, now, e.during)
+		e.gaps.addRoute(t, port, c, r.diff, now, e.modeAt)
 	}
 }
 
