@@ -30,7 +30,7 @@ func proofOf(p api.Proof) proofPart {
 	out := proofPart{Word: "Not proved", Reason: p.Reason, Unknowns: p.Unknowns}
 	switch p.Result {
 	case api.Proved:
-		out.Word = "Proved: every request is allowed, denied and encrypted as before"
+		out.Word = "Proved: every request is allowed, denied, encrypted and routed as before"
 		if p.Calls > 0 {
 			out.Reason = strings.TrimPrefix(out.Reason+fmt.Sprintf("; %s in %s compared", count(p.Calls, "call"), count(p.States, "state")), "; ")
 		}
@@ -95,14 +95,7 @@ type StateRef struct {
 // how many are. only limits it to some states; nil means all.
 func Proofs(out io.Writer, p *api.MigrationPlan, only func(StateRef) bool) error {
 	var b strings.Builder
-	for _, w := range p.Waves {
-		for _, s := range w.Steps {
-			writeState(&b, StateRef{w.Number, s.Name, ""}, s.Namespaces, s.Proof, only)
-			for _, r := range s.Rollback {
-				writeState(&b, StateRef{w.Number, s.Name, r.Name}, s.Namespaces, r.Proof, only)
-			}
-		}
-	}
+	EachProof(p, func(ref StateRef, namespaces []string, x api.Proof) { writeState(&b, ref, namespaces, x, only) })
 	if only == nil {
 		b.WriteString(proofLine(p.Proof) + "\n")
 		fmt.Fprintf(&b, "%s judged by calls that were observed or declared", count(p.Proof.Told, "service"))
@@ -113,6 +106,18 @@ func Proofs(out io.Writer, p *api.MigrationPlan, only func(StateRef) bool) error
 	}
 	_, err := io.WriteString(out, b.String())
 	return err
+}
+
+// EachProof visits the proofs of all states in their order.
+func EachProof(p *api.MigrationPlan, visit func(StateRef, []string, api.Proof)) {
+	for _, w := range p.Waves {
+		for _, s := range w.Steps {
+			visit(StateRef{w.Number, s.Name, ""}, s.Namespaces, s.Proof)
+			for _, r := range s.Rollback {
+				visit(StateRef{w.Number, s.Name, r.Name}, s.Namespaces, r.Proof)
+			}
+		}
+	}
 }
 
 func shortNames(names []string, n int) string {

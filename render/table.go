@@ -28,6 +28,7 @@ func Table(p *api.MigrationPlan, width int, color bool) []byte {
 	t.verdict(p)
 	t.waves(p)
 	t.decisions(p)
+	t.gaps(p)
 	t.findings(p, api.Blocker, "BLOCKERS: a person must decide", red)
 	t.findings(p, api.Warning, "WARNINGS", yellow)
 	t.unknowns(p)
@@ -62,6 +63,49 @@ func (t *text) verdict(p *api.MigrationPlan) {
 		t.para("", fmt.Sprintf("requests of the data plane: %s before, %s after (%s, %s)", quantity(c.BeforeCPU, c.BeforeMemory), quantity(c.AfterCPU, c.AfterMemory), count(c.Sidecars, "sidecar"), count(c.Waypoints, "waypoint")))
 		if c.Nodes == 0 {
 			t.para("", "no node was read: ztunnel and istio-cni, which run on every node, are missing from the second sum")
+		}
+	}
+}
+
+// maxGaps is how many gaps the table shows; verify shows all.
+const maxGaps = 10
+
+// gaps lists each gap once, with the state that shows it first.
+func (t *text) gaps(p *api.MigrationPlan) {
+	type first struct {
+		where string
+		gap   gapPart
+	}
+	var list []first
+	EachProof(p, func(ref StateRef, _ []string, x api.Proof) {
+		for _, c := range x.Counterexamples {
+			if c.Since == "" {
+				where := fmt.Sprintf("wave %d, step %s", ref.Wave, ref.Step)
+				if ref.Back != "" {
+					where += ", way back " + ref.Back
+				}
+				list = append(list, first{where, gapOf(c)})
+			}
+		}
+	})
+	if len(list) == 0 {
+		return
+	}
+	t.heading(fmt.Sprintf("GAPS (%d): requests that are treated differently on the way", len(list)), red)
+	for i, g := range list {
+		if i == maxGaps {
+			t.item("  ", fmt.Sprintf("and %d more: ambientplan verify plan.yaml", len(list)-i))
+			break
+		}
+		t.item("  "+g.gap.ID+"  ", g.where+": "+g.gap.Head)
+		t.item("    before: ", g.gap.Before)
+		t.item("    then:   ", g.gap.After)
+		if g.gap.Consented != "" {
+			t.item("    consented to by ", g.gap.Consented)
+			continue
+		}
+		for _, c := range g.gap.Choices {
+			t.item("    choice: ", c)
 		}
 	}
 }

@@ -7,13 +7,14 @@ import (
 	"github.com/spf13/cobra"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/render"
 )
 
 // failOnFlag is --fail-on: how bad a plan may be before the exit code says so.
 type failOnFlag struct{ value string }
 
 func (f *failOnFlag) add(cmd *cobra.Command) {
-	cmd.Flags().StringVar(&f.value, "fail-on", "blocked", "exit with 1 on: blocked (a blocker or a held namespace), warning, info, unknown (blocked, or something unknown) or never")
+	cmd.Flags().StringVar(&f.value, "fail-on", "blocked", "exit with 1 on: blocked (a blocker, a held namespace or a gap in the proof), warning, info, unknown (blocked, or something unknown) or never")
 	complete(cmd, "fail-on", "blocked", "warning", "info", "unknown", "never")
 }
 
@@ -51,6 +52,7 @@ func (f *failOnFlag) judge(p *api.MigrationPlan) error {
 	// A severity that is not set is a fault of a rule; it counts as the worst.
 	add(count[api.Blocker]+count[api.SeverityUnset], "blocker")
 	add(len(p.Held), "held namespace")
+	add(openGaps(p), "gap")
 	switch f.value {
 	case "info":
 		add(count[api.Warning], "warning")
@@ -72,4 +74,17 @@ func plural(n int, what string) string {
 		return "1 " + what
 	}
 	return fmt.Sprintf("%d %ss", n, what)
+}
+
+// openGaps counts the gaps that nobody consented to, each once.
+func openGaps(p *api.MigrationPlan) int {
+	open := map[string]bool{}
+	render.EachProof(p, func(_ render.StateRef, _ []string, x api.Proof) {
+		for _, c := range x.Counterexamples {
+			if c.ConsentedBy == "" {
+				open[c.ID] = true
+			}
+		}
+	})
+	return len(open)
 }

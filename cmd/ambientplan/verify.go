@@ -154,7 +154,7 @@ func (o *verifyOptions) only(plan string, p *api.MigrationPlan) (func(render.Sta
 // consented to its gaps.
 func judgeProofs(p *api.MigrationPlan, only func(render.StateRef) bool) error {
 	gaps, unknown := 0, 0
-	note := func(ref render.StateRef, x api.Proof) {
+	render.EachProof(p, func(ref render.StateRef, _ []string, x api.Proof) {
 		switch {
 		case only != nil && !only(ref), x.Result == api.Proved, planner.Consented(x):
 		case x.Result == api.Gap:
@@ -162,15 +162,7 @@ func judgeProofs(p *api.MigrationPlan, only func(render.StateRef) bool) error {
 		default:
 			unknown++
 		}
-	}
-	for _, w := range p.Waves {
-		for _, s := range w.Steps {
-			note(render.StateRef{Wave: w.Number, Step: s.Name}, s.Proof)
-			for _, r := range s.Rollback {
-				note(render.StateRef{Wave: w.Number, Step: s.Name, Back: r.Name}, r.Proof)
-			}
-		}
-	}
+	})
 	if gaps+unknown == 0 {
 		return nil
 	}
