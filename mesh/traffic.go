@@ -303,8 +303,7 @@ func (c trafficCall) withoutCluster(routes []Applied, used []*trafficRoute, w ap
 	return ""
 }
 
-// imported are the routes for the service that the client's sidecar reads, in its order. It reads only the first of
-// the same name, which an HTTPRoute and a GRPCRoute of one namespace share (SelectVirtualServices).
+// imported are the routes for the service that the client's sidecar reads, in its order.
 func (c trafficCall) imported(listener *egressListener) []*trafficRoute {
 	var out []*trafficRoute
 	for _, r := range c.x.routesFor(c.host, c.client.Namespace) {
@@ -313,13 +312,7 @@ func (c trafficCall) imported(listener *egressListener) []*trafficRoute {
 		}
 	}
 	c.x.orderForSidecar(out, c.client.Namespace)
-	seen := map[nsName]bool{}
-	return slices.DeleteFunc(out, func(r *trafficRoute) bool {
-		k := nsName{r.namespace, r.name}
-		twice := seen[k]
-		seen[k] = true
-		return twice
-	})
+	return out
 }
 
 // sidecarHTTP picks the one object that a sidecar follows for a host: an exact host before any wildcard, the longest
@@ -380,8 +373,11 @@ func (c trafficCall) sidecarL4(imported []*trafficRoute, tls bool) ([]Applied, [
 			used = append(used, r)
 		}
 		for _, e := range es {
-			if !done {
-				routes = append(routes, c.applied(e, protocol))
+			a := c.applied(e, protocol)
+			// Of several TLS rules for the same names the first is the only one.
+			twice := tls && slices.ContainsFunc(routes, func(o Applied) bool { return o.feature("match") == a.feature("match") })
+			if !done && !twice {
+				routes = append(routes, a)
 			}
 		}
 		done = done || !tls && slices.ContainsFunc(es, func(e routeEntry) bool { return !e.subnets })

@@ -191,6 +191,7 @@ func TestPolicyFacts(t *testing.T) {
 		{name: "workloadSelector of others", objects: dr("web", "dr", "") + dr("web", "b", ", workloadSelector: {matchLabels: {app: other}}"), way: "web", want: one},
 		{name: "workloadSelector at the waypoint", objects: dr("shop", "dr", ", workloadSelector: {matchLabels: {app: web}}"), way: "web+waypoint"},
 		{name: "the first traffic policy of two", objects: aged(1, dr("shop", "dr", "")) + aged(2, dr("shop", "b", "")), way: "web", want: one},
+		{name: "rules whose exportTo holds the other's are one", objects: aged(1, dr("shop", "dr", ", exportTo: ['.']")) + aged(2, dr("shop", "b", ", exportTo: ['.', infra]")), way: "cart", want: one},
 		{name: "subset that a route uses", objects: dr("shop", "dr", subsets) + toV2, way: "web", want: []string{"vs http[0]{route}", "dr trafficPolicy{connectionPool}", "dr subsets[0]{subset}", "dr subsets[0].trafficPolicy{outlierDetection}", "dr trafficPolicy{connectionPool}"}},
 		{name: "subset at the waypoint", objects: dr("shop", "dr", subsets) + toV2, way: "web+waypoint", want: []string{"vs http[0]{route}", "dr trafficPolicy{connectionPool}", "dr subsets[0]{subset}", "dr subsets[0].trafficPolicy{outlierDetection}", "dr trafficPolicy{connectionPool}"}},
 		{name: "subset of a second rule", objects: aged(1, dr("shop", "a", "")) + aged(2, dr("shop", "dr", subsets)) + toV2, way: "web", want: []string{"vs http[0]{route}", "a trafficPolicy{connectionPool}", "a trafficPolicy{connectionPool}", "dr subsets[0]{subset}", "dr subsets[0].trafficPolicy{outlierDetection}"}},

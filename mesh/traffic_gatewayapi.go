@@ -22,8 +22,8 @@ type routeObject struct {
 }
 
 // gatewayAPIRoutes turns Gateway API routes into what istiod makes of them: for a Service or ServiceEntry as parent the
-// HTTP rules of one namespace, port and host become one route and are sorted together, TCP and TLS rules one for each
-// object; for a Gateway one route for each object. Source: pilot/pkg/config/kube/gateway/route_collections.go,
+// HTTP rules of one namespace, port and host, also those of HTTPRoutes and GRPCRoutes, become one route and are sorted
+// together, TCP and TLS rules one for each object; for a Gateway one route for each object. Source: pilot/pkg/config/kube/gateway/route_collections.go,
 // conversion.go; facts C-01, C-02, L-34, L-35.
 func (x *trafficIndex) gatewayAPIRoutes() []*trafficRoute {
 	var out []*trafficRoute
@@ -33,6 +33,7 @@ func (x *trafficIndex) gatewayAPIRoutes() []*trafficRoute {
 		if len(entries) == 0 {
 			continue
 		}
+		count := 0
 		for _, p := range o.parents {
 			ns, kind := o.Namespace, "Gateway"
 			if p.Namespace != nil {
@@ -55,15 +56,19 @@ func (x *trafficIndex) gatewayAPIRoutes() []*trafficRoute {
 					key += fmt.Sprintf("~%d", port)
 				}
 				key += "~" + h
+				r := merged[key]
 				if o.protocol != "http" {
-					key = o.Name + "~" + o.protocol
+					// One for each parent and host, whose number is part of the name.
+					count++
+					r, key = nil, fmt.Sprintf("%s~%s~%d", o.Name, o.protocol, count)
 				}
-				r := merged[o.Kind+" "+key]
-				if r == nil || o.protocol != "http" {
+				if r == nil {
 					r = x.routeOf(o, key)
 					r.hosts = []string{h}
-					merged[o.Kind+" "+key] = r
 					out = append(out, r)
+					if o.protocol == "http" {
+						merged[key] = r
+					}
 				}
 				r.add(o.protocol, onParent(entries, port, o, h))
 			}

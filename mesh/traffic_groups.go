@@ -17,6 +17,9 @@ type TrafficGroups struct {
 	svc    *api.Service
 	routes []*trafficRoute
 	host   string
+	// hosts are the service and all that its routes lead to; short are routes for parts of its name.
+	hosts []string
+	short []*trafficRoute
 	// labels and source are true when a rule looks at the client's labels or namespace.
 	labels, source bool
 }
@@ -32,21 +35,30 @@ func (s *State) TrafficGroups(svc *api.Service) *TrafficGroups {
 			g.routes = append(g.routes, r)
 		}
 	}
-	short := len(x.exact[svc.Name+"."+svc.Namespace]) + len(x.exact[svc.Name+"."+svc.Namespace+".svc"])
-	if len(g.routes) == 0 && short == 0 && len(x.bound[g.host]) == 0 && x.backendPolicy(svc) == nil && !x.rules.mention(g.host) {
+	for _, h := range []string{svc.Name + "." + svc.Namespace, svc.Name + "." + svc.Namespace + ".svc"} {
+		g.short = append(g.short, x.exact[h]...)
+	}
+	if len(g.routes)+len(g.short)+len(x.bound[g.host]) == 0 && x.backendPolicy(svc) == nil && !x.rules.mention(g.host) {
 		return nil
 	}
+	g.hosts = []string{g.host}
 	for _, r := range g.routes {
 		for _, list := range [][]routeEntry{r.http, r.tcp, r.tls} {
 			for _, e := range list {
 				g.labels = g.labels || len(e.match.sourceLabels) > 0
 				g.source = g.source || e.match.sourceNamespace != ""
+				for _, d := range e.to {
+					g.hosts = append(g.hosts, d.host)
+				}
 			}
 		}
 	}
-	for _, hs := range x.rules.local {
-		for _, d := range hs.find(g.host) {
-			g.labels = g.labels || d.selected
+	slices.Sort(g.hosts)
+	g.hosts = slices.Compact(g.hosts)
+	for _, h := range g.hosts {
+		g.labels = g.labels || x.rules.root.selects(h)
+		for _, hs := range x.rules.local {
+			g.labels = g.labels || hs.selects(h)
 		}
 	}
 	return g
@@ -64,14 +76,22 @@ func (g *TrafficGroups) Of(w *api.Workload) string {
 		return w.Ref().String()
 	}
 	var b strings.Builder
-	for _, r := range g.routes {
+	for _, r := range slices.Concat(g.routes, g.short) {
 		fmt.Fprintf(&b, "%d%d ", r.visibility(w.Namespace), r.foreign(w.Namespace))
 	}
-	for _, d := range x.destinationRules(w.Namespace, g.host, g.svc.Namespace) {
-		fmt.Fprintf(&b, "%p ", d)
+	for _, h := range g.hosts {
+		for _, d := range x.destinationRules(w.Namespace, h, x.namespaceOf(h)) {
+			fmt.Fprintf(&b, "%p ", d)
+		}
+		b.WriteByte('|')
 	}
-	if sc, _ := x.sidecarOf(w); sc != nil {
+	sc, why := x.sidecarOf(w)
+	b.WriteString(why)
+	if sc != nil {
 		b.WriteString(sc.Namespace + "/" + sc.Name)
+		if sc.Namespace != w.Namespace && looksHome(sc.Spec) {
+			b.WriteString(" of " + w.Namespace)
+		}
 	}
 	if w.Namespace == g.svc.Namespace || g.source || !x.serviceVisible(g.svc, w.Namespace) {
 		b.WriteString(" in " + w.Namespace)
@@ -80,6 +100,18 @@ func (g *TrafficGroups) Of(w *api.Workload) string {
 		fmt.Fprint(&b, w.PodLabels)
 	}
 	return b.String()
+}
+
+// looksHome tells whether a Sidecar imports something of the namespace of its pods, whichever that is.
+func looksHome(sc *networking.Sidecar) bool {
+	return slices.ContainsFunc(sc.GetEgress(), func(e *networking.IstioEgressListener) bool {
+		return slices.ContainsFunc(e.GetHosts(), func(h string) bool { return strings.HasPrefix(strings.TrimPrefix(h, "~"), "./") })
+	})
+}
+
+// selects tells whether a rule for a host is for some pods only.
+func (h *destinationHosts) selects(host string) bool {
+	return slices.ContainsFunc(h.find(host), func(g *destinationGroup) bool { return g.selected })
 }
 
 // mention tells whether any rule is for a host.

@@ -199,3 +199,36 @@ func TestCompareTraffic(t *testing.T) {
 		}
 	}
 }
+
+// TestCompareTrafficRules is what differs between two versions of the same rules.
+func TestCompareTrafficRules(t *testing.T) {
+	const to = "route: [{destination: {host: orders}}]"
+	for _, c := range []struct {
+		name, before, after string
+		want                []string
+	}{
+		{"moved to the service's namespace", strings.Replace(rules("{timeout: 2s, route: [{destination: {host: orders.shop.svc.cluster.local}}]}"), "namespace: shop}\nspec: {hosts: [orders]", "namespace: infra}\nspec: {hosts: [orders.shop.svc.cluster.local]", 1), rules("{timeout: 2s, " + to + "}"), nil},
+		{"a plain route is no rule", rules("{" + to + "}"), "", nil},
+		{"another timeout", rules("{timeout: 2s, " + to + "}"), rules("{timeout: 3s, " + to + "}"),
+			[]string{"timeout 3s of spec.http[0] of VirtualService shop/vs changed from 2s: client sidecar"}},
+		{"another order", rules("{match: [{uri: {prefix: /a}}], timeout: 1s, " + to + "}, {match: [{uri: {exact: /b}}], timeout: 2s, " + to + "}, {" + to + "}"),
+			rules("{match: [{uri: {exact: /b}}], timeout: 2s, " + to + "}, {match: [{uri: {prefix: /a}}], timeout: 1s, " + to + "}, {" + to + "}"),
+			[]string{`order of spec.http[1].match[0] of VirtualService shop/vs changed for requests that match {"uri":{"prefix":"/a"}}: client sidecar`}},
+		{"one of two rules", rules("{match: [{uri: {prefix: /a}}], timeout: 1s, retries: {attempts: 3}, " + to + "}, {" + to + "}"), rules("{" + to + "}"),
+			[]string{`retries {"attempts":3} of spec.http[0].match[0] of VirtualService shop/vs no longer applied for requests that match {"uri":{"prefix":"/a"}}: client sidecar`,
+				`timeout 1s of spec.http[0].match[0] of VirtualService shop/vs no longer applied for requests that match {"uri":{"prefix":"/a"}}: client sidecar`}},
+		{"a catch-all comes", rules("{match: [{uri: {prefix: /a}}], timeout: 1s, " + to + "}"), rules("{match: [{uri: {prefix: /a}}], timeout: 1s, " + to + "}, {" + to + "}"),
+			[]string{"route to the service for all other requests of spec.http[1] of VirtualService shop/vs newly applied: client sidecar"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ask := trafficCase{way: "web"}
+			var got []string
+			for _, d := range CompareTraffic(ask.ask(t, trafficState(t, c.before)), ask.ask(t, trafficState(t, c.after))) {
+				got = append(got, d.String())
+			}
+			if d := cmp.Diff(c.want, got); d != "" {
+				t.Errorf("(-want +got):\n%s", d)
+			}
+		})
+	}
+}
