@@ -1,0 +1,50 @@
+package agree
+
+import (
+	"flag"
+	"fmt"
+	"testing"
+	"time"
+
+	"pgregory.net/rapid"
+)
+
+var (
+	randomSets = flag.Int("agree.sets", 2000, "how many random sets of policies are compared")
+	randomSeed = flag.Int("agree.seed", 0, "seed of the first; 0 takes the time")
+)
+
+// batch is how many sets share an istiod.
+const batch = 100
+
+// TestRandomPolicies compares random policies of a workload on random requests and
+// on every cell that mesh divides requests into. Each set is drawn from a seed of
+// its own, which is in its name: -agree.seed=N -agree.sets=1 draws it again.
+func TestRandomPolicies(t *testing.T) {
+	seed := *randomSeed
+	if seed == 0 {
+		seed = int(time.Now().UnixNano() % 1_000_000_000)
+	}
+	t.Logf("%d sets from -agree.seed=%d", *randomSets, seed)
+	draw := rapid.Custom(drawSet)
+	for from := 0; from < *randomSets; from += batch {
+		t.Run(fmt.Sprintf("from %d", seed+from), func(t *testing.T) {
+			var sets []set
+			for i := from; i < min(from+batch, *randomSets); i++ {
+				s := draw.Example(seed + i)
+				s.name = fmt.Sprintf("seed %d", seed+i)
+				sets = append(sets, s)
+			}
+			s := plain
+			if from/batch%2 == 1 {
+				s = aliased
+			}
+			for _, d := range compare(t, s, sets) {
+				t.Error(d)
+			}
+		})
+		if t.Failed() {
+			return
+		}
+	}
+}
