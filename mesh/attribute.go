@@ -128,6 +128,9 @@ func conditionAttribute(key string) (attribute, keyState) {
 		if !ok {
 			return attribute{kind: attrClaim}, keyBad
 		}
+		if len(path) == 0 {
+			return attribute{kind: attrClaim}, keyOK
+		}
 		return attribute{attrClaim, claimKey(path...)}, keyOK
 	}
 	return attribute{}, keyUnknown

@@ -104,7 +104,7 @@ func compileProxy(policies []Typed[*security.AuthorizationPolicy], tcp bool, set
 	for n, p := range policies {
 		dry, _ := strconv.ParseBool(p.Annotations()[AnnotationDryRun])
 		action := p.Spec.GetAction()
-		c := proxyCompiler{namespace: p.Namespace, tcp: tcp, strict: action == security.AuthorizationPolicy_ALLOW, domains: set.TrustDomains}
+		c := proxyCompiler{namespace: p.Namespace, tcp: tcp, strict: action == security.AuthorizationPolicy_ALLOW, custom: action == security.AuthorizationPolicy_CUSTOM, domains: set.TrustDomains}
 		var rules []proxyRule
 		for i, r := range p.Spec.GetRules() {
 			if compiled, ok := c.rule(r); ok {
@@ -165,7 +165,9 @@ type proxyCompiler struct {
 	namespace string
 	tcp       bool
 	// strict: what cannot be said skips the rule (ALLOW); else only that part.
-	strict  bool
+	strict bool
+	// custom rules are evaluated before tokens are validated, so they know no claims.
+	custom  bool
 	domains []string
 	bad     bool
 }
@@ -244,6 +246,10 @@ func (c *proxyCompiler) add(out []field, a attribute, values, not []string) []fi
 			a.kind = attrSourceIP // Without HTTP there is no X-Forwarded-For.
 		}
 		f := field{of: a, negative: l.negative}
+		if whole := a == (attribute{kind: attrClaim}); whole || c.custom && a.ofClaims() {
+			out = append(out, f) // Without values it matches nothing.
+			continue
+		}
 		for _, v := range l.values {
 			f.values = append(f.values, c.matchers(a, v)...)
 		}

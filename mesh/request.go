@@ -83,10 +83,12 @@ type Verdict struct {
 // is true for a port that Envoy serves without HTTP: there an ALLOW rule with a
 // field of HTTP never matches, and a DENY or CUSTOM rule is applied as if the
 // field were not there. A policy that only logs (AUDIT, or DENY and ALLOW with
-// istio.io/dry-run) decides nothing. What cannot be known gives OutcomeUnknown
+// istio.io/dry-run) decides nothing. CUSTOM rules know no claims, since the
+// authorizer comes before the validation of tokens. What cannot be known gives OutcomeUnknown
 // when it matters: an address or port that the request leaves open, a condition on
 // the metadata of other filters. Source: pilot/pkg/security/authz/builder and
-// .../model of Istio. Use CompileProxy to judge many requests.
+// .../model, and buildWaypointHTTPFilters of pilot/pkg/networking/core of Istio. Use
+// CompileProxy to judge many requests.
 func ProxyAuthz(policies []Typed[*security.AuthorizationPolicy], r Request, tcp bool) Verdict {
 	return CompileProxy(policies, tcp).Verdict(r)
 }

@@ -310,6 +310,7 @@ func (e *evaluation) permission(p *rbac.Permission) (bool, error) {
 	case *rbac.Permission_DestinationPort:
 		return x.DestinationPort == uint32(e.request.Port), nil
 	case *rbac.Permission_Metadata:
+		//lint:ignore SA1019 istiod still writes this field
 		return e.matchMetadata(x.Metadata)
 	case *rbac.Permission_RequestedServerName:
 		return e.matchString(x.RequestedServerName, e.request.SNI)
@@ -346,6 +347,7 @@ func (e *evaluation) principal(p *rbac.Principal) (bool, error) {
 	case *rbac.Principal_Header:
 		return e.header(x.Header)
 	case *rbac.Principal_Metadata:
+		//lint:ignore SA1019 istiod still writes this field
 		return e.matchMetadata(x.Metadata)
 	}
 	return false, fmt.Errorf("principal %T is not known", p.Identifier)

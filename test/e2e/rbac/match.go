@@ -129,7 +129,7 @@ func (e *evaluation) template(config *core.TypedExtensionConfig) (bool, error) {
 		pattern += "/"
 		switch {
 		case rest && strings.Contains(s, "*"):
-			return false, fmt.Errorf("Envoy refuses the URI template %q", t.PathTemplate)
+			return false, fmt.Errorf("URI template %q is refused by Envoy", t.PathTemplate)
 		case s == "*":
 			pattern += "[" + pchar + "]+"
 		case s == "**":

@@ -83,6 +83,11 @@ func (c *connection) match(m *security.Match) (bool, error) {
 	if len(m.Extensions) > 0 || len(m.ProtoReflect().GetUnknown()) > 0 {
 		return false, fmt.Errorf("match has fields that are not known: %v", m)
 	}
+	for _, s := range slices.Concat(m.Namespaces, m.NotNamespaces, m.Principals, m.NotPrincipals) {
+		if s.MatchType == nil {
+			return false, fmt.Errorf("string match is not known: %v", s)
+		}
+	}
 	empty, all := true, true
 	check := func(values, not int, hit, notHit bool) {
 		empty = empty && values == 0 && not == 0
@@ -116,7 +121,7 @@ func text(m *security.StringMatch, s string) bool {
 	case *security.StringMatch_Presence:
 		return s != ""
 	}
-	panic(fmt.Sprintf("string match %T is not known", m.MatchType)) // ztunnel refuses such a resource
+	return false
 }
 
 func within(a *security.Address, ip netip.Addr) bool {
