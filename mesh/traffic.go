@@ -120,6 +120,9 @@ func (s *State) Traffic(client *api.Workload, clientMode Mode, svc *api.Service,
 	case ModeMixed:
 		return Acting{Unknown: fmt.Sprintf("%s has pods of several modes: ask for each of them", client.Ref())}
 	}
+	if out.Where != PlaceNone {
+		out.addUnknown(c.x.disagree)
+	}
 	if p := c.x.backendPolicy(svc); p != nil && out.Where != PlaceNone {
 		out.addUnknown(fmt.Sprintf("%s adds to the traffic policy of %s", p.Ref(), svc.Ref()))
 	}
@@ -240,7 +243,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 	}
 	out.addUnknown(undatedOrder(used, w.Namespace))
 	out.addUnknown(c.withoutCluster(out.Routes, used, w))
-	c.policies(&out, used, func(host, namespace string) *destinationGroup {
+	c.policies(&out, used, w.Namespace, func(host, namespace string) *destinationGroup {
 		return pickAtWaypoint(c.x.destinationRules(w.Namespace, host, namespace))
 	})
 	return out
@@ -283,7 +286,7 @@ func (c trafficCall) sidecar() Acting {
 		out.Routes = append(out.Routes, routes...)
 		out.addUnknown(undatedOrder(rivals, ns))
 	}
-	c.policies(&out, used, func(host, namespace string) *destinationGroup {
+	c.policies(&out, used, ns, func(host, namespace string) *destinationGroup {
 		return pickAtSidecar(c.x.destinationRules(ns, host, namespace), ns, c.client.PodLabels)
 	})
 	return out
@@ -386,7 +389,7 @@ func (c trafficCall) sidecarL4(imported []*trafficRoute, tls bool) ([]Applied, [
 }
 
 // policies adds the DestinationRules of all hosts that the routes lead to. Without any route that is the service.
-func (c trafficCall) policies(out *Acting, used []*trafficRoute, find func(host, namespace string) *destinationGroup) {
+func (c trafficCall) policies(out *Acting, used []*trafficRoute, proxy string, find func(host, namespace string) *destinationGroup) {
 	to := []destination{{host: c.host}}
 	if len(out.Routes) > 0 {
 		to = nil
@@ -394,15 +397,18 @@ func (c trafficCall) policies(out *Acting, used []*trafficRoute, find func(host,
 			to = append(to, destinationsOf(used, a)...)
 		}
 	}
-	c.settings(out, to, find)
+	c.settings(out, to, proxy, find)
 }
 
-// settings adds what the DestinationRules of some destinations set.
-func (c trafficCall) settings(out *Acting, to []destination, find func(host, namespace string) *destinationGroup) {
+// settings adds what the DestinationRules of some destinations set at a proxy of a namespace.
+func (c trafficCall) settings(out *Acting, to []destination, proxy string, find func(host, namespace string) *destinationGroup) {
 	seen := map[destination]bool{}
 	for _, d := range to {
 		if d.host == c.host && d.port == c.port.Port {
 			d.port = 0
+		}
+		if svc := c.x.ix.hosts[d.host]; svc != nil && d.host != c.host && !c.x.serviceVisible(svc, proxy) {
+			out.addUnknown(fmt.Sprintf("a route leads to %s, which is not exported to namespace %s", svc.Ref(), proxy))
 		}
 		for _, key := range []destination{{host: d.host, port: d.port}, d} {
 			if seen[key] {
@@ -451,7 +457,7 @@ func (c trafficCall) gateway(through *api.WaypointRef) Acting {
 			}
 		}
 	}
-	c.settings(&out, here, func(host, namespace string) *destinationGroup {
+	c.settings(&out, here, ns, func(host, namespace string) *destinationGroup {
 		return pickAtSidecar(c.x.destinationRules(ns, host, namespace), ns, c.client.PodLabels)
 	})
 	if through == nil || c.svc.Headless {

@@ -73,6 +73,7 @@ func TestRouteFacts(t *testing.T) {
 		{fact: "L-30", name: "exportTo own namespace at a waypoint elsewhere", objects: vs("shop", "vs", ", exportTo: ['.']"), way: "web+infra"},
 		{fact: "L-30", name: "exportTo own namespace at the waypoint there", objects: vs("shop", "vs", ", exportTo: ['.']"), way: "web+waypoint", want: one},
 		{fact: "L-30", name: "default of the mesh", objects: vs("shop", "vs", "") + "kind: MeshConfig\nmetadata: {name: mc}\nspec: {defaultVirtualServiceExportTo: ['.']}", way: "web"},
+		{fact: "L-30", name: "revisions with other defaults", objects: vs("shop", "vs", "") + "kind: MeshConfig\nmetadata: {name: a}\nspec: {defaultVirtualServiceExportTo: ['.']}\n---\nkind: MeshConfig\nmetadata: {name: b}\nspec: {}", way: "cart", want: []string{"unknown", "vs http[0]{timeout}"}},
 		// Several objects.
 		{fact: "L-30", name: "oldest first at the sidecar", objects: aged(2, vs("shop", "a", "")) + aged(1, vs("shop", "vs", "")), way: "web", want: one},
 		{fact: "L-30", name: "private before older public", objects: aged(1, vs("shop", "a", "")) + aged(2, vs("web", "vs", ", exportTo: ['.']")), way: "web", want: one},

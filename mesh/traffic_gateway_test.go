@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -113,5 +114,29 @@ func TestTrafficOfNobody(t *testing.T) {
 		if len(CompareTraffic(a, a)) == 0 {
 			t.Errorf("%s compared with itself is no difference", name)
 		}
+	}
+}
+
+// TestTrafficServiceExport: a Service that is not exported to the proxy is not known there, and a route to one is an
+// unknown (annotation networking.istio.io/exportTo).
+func TestTrafficServiceExport(t *testing.T) {
+	s := trafficState(t, strings.Replace(timeoutVS, "host: orders}", "host: orders-v2}", 1))
+	svc, other := s.Service("shop", "orders"), s.Service("shop", "orders-v2")
+	w := s.WorkloadsIn("web")[0]
+	if a := s.Traffic(w, ModeSidecar, svc, svc.Ports[0], nil); a.Where != PlaceSidecar || a.Unknown != "" {
+		t.Errorf("exported to all: %s, unknown %q", a.Where, a.Unknown)
+	}
+	other.Annotations = map[string]string{"networking.istio.io/exportTo": "."}
+	if a := s.Traffic(w, ModeSidecar, svc, svc.Ports[0], nil); a.Unknown == "" {
+		t.Errorf("a route to a service that web does not see is known: %v", acting(a))
+	}
+	if a := s.Traffic(w, ModeSidecar, other, other.Ports[0], nil); a.Where != PlaceNone {
+		t.Errorf("a service that web does not see: acts at %s", a.Where)
+	}
+	if a := s.Traffic(s.WorkloadsIn("shop")[0], ModeSidecar, other, other.Ports[0], nil); a.Where != PlaceSidecar {
+		t.Errorf("a service that cart sees: acts at %s", a.Where)
+	}
+	if a := s.Traffic(w, ModeAmbient, other, other.Ports[0], &api.WaypointRef{Name: "waypoint", Namespace: "infra"}); a.Unknown == "" {
+		t.Error("a waypoint that does not see its service is known")
 	}
 }

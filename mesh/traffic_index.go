@@ -31,6 +31,8 @@ type trafficIndex struct {
 	backend map[nsName]*api.Object
 	// defaults of the mesh.
 	vsExport, drExport, svcExport []string
+	// disagree says that revisions of the control plane have other defaults; only one counts for a proxy.
+	disagree string
 	// gateways are the selectors of the Istio Gateways by "namespace/name".
 	gateways map[string]map[string]string
 }
@@ -52,6 +54,12 @@ func newTrafficIndex(ix *index) *trafficIndex {
 		mc = ix.meshConfig[0].Spec
 	}
 	x.vsExport, x.drExport, x.svcExport = mc.GetDefaultVirtualServiceExportTo(), mc.GetDefaultDestinationRuleExportTo(), mc.GetDefaultServiceExportTo()
+	for _, other := range ix.meshConfig {
+		o := other.Spec
+		if !slices.Equal(x.vsExport, o.GetDefaultVirtualServiceExportTo()) || !slices.Equal(x.drExport, o.GetDefaultDestinationRuleExportTo()) || !slices.Equal(x.svcExport, o.GetDefaultServiceExportTo()) {
+			x.disagree = fmt.Sprintf("%s and %s have other defaults of exportTo", ix.meshConfig[0].Ref(), other.Ref())
+		}
+	}
 	for _, g := range ix.gateways {
 		x.gateways[g.Namespace+"/"+g.Name] = g.Spec.GetSelector()
 	}
