@@ -246,6 +246,9 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 	c.policies(&out, used, w.Namespace, func(host, namespace string) *destinationGroup {
 		return pickAtWaypoint(c.x.destinationRules(w.Namespace, host, namespace))
 	})
+	for i := range out.Policies {
+		out.Policies[i].Features = withoutZones(out.Policies[i].Features)
+	}
 	return out
 }
 

@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"encoding/json"
 	"fmt"
 	"maps"
 	"slices"
@@ -276,6 +277,23 @@ func policyFeatures(policy map[string]any) []Feature {
 			continue
 		}
 		out = append(out, Feature{k, compact(v)})
+	}
+	return out
+}
+
+// withoutZones drops loadBalancer.zoneAwareLbSetting, which is for sidecars only (facts L-33).
+func withoutZones(fs []Feature) []Feature {
+	var out []Feature
+	for _, f := range fs {
+		var lb map[string]any
+		if f.Name == "loadBalancer" && json.Unmarshal([]byte(f.Value), &lb) == nil && lb["zoneAwareLbSetting"] != nil {
+			delete(lb, "zoneAwareLbSetting")
+			if len(lb) == 0 {
+				continue
+			}
+			f.Value = compact(lb)
+		}
+		out = append(out, f)
 	}
 	return out
 }

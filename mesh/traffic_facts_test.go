@@ -202,6 +202,8 @@ func TestPolicyFacts(t *testing.T) {
 			want: []string{"dr trafficPolicy.portLevelSettings[0]{loadBalancer}"}},
 		{name: "mutual TLS is no setting", objects: "kind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders, trafficPolicy: {tls: {mode: ISTIO_MUTUAL}}}", way: "web"},
 		{name: "TLS origination is one", objects: "kind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders, trafficPolicy: {tls: {mode: SIMPLE}}}", way: "web+waypoint", want: []string{"dr trafficPolicy{tls}"}},
+		{name: "zoneAwareLbSetting at the sidecar", objects: "kind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}", way: "web", want: []string{"dr trafficPolicy{loadBalancer}"}},
+		{name: "zoneAwareLbSetting not at the waypoint", objects: "kind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders, trafficPolicy: {loadBalancer: {zoneAwareLbSetting: {enabled: true}}}}", way: "web+waypoint", want: []string{"dr trafficPolicy{}"}},
 		{name: "BackendTLSPolicy", objects: "kind: BackendTLSPolicy\nmetadata: {name: b, namespace: shop}\nspec: {targetRefs: [{group: '', kind: Service, name: orders}]}", way: "web", want: []string{"unknown"}},
 	} {
 		c.where = PlaceSidecar
