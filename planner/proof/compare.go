@@ -47,13 +47,16 @@ type outcome struct {
 func (p *prover) compare(today, now *view, c *call, clientsToday, clients modes, suspect bool) outcome {
 	var out outcome
 	var found [kinds]bool
+	if c.tls != "" && judgesIdentity(today, now) {
+		return outcome{unknown: c.tls + " sets how clients encrypt, so what identity is seen today is not evaluated"}
+	}
 	for i := range now.pods {
 		pod, was := &now.pods[i], &today.pods[i]
 		if pod.modes.has(mesh.ModeUnknown) != was.modes.has(mesh.ModeUnknown) || pod.modes.has(mesh.ModeUnknown) && now.key != today.key {
 			return outcome{unknown: "the mode of the server's pods is not known"}
 		}
-		before := waysOf(today, settled(clientsToday), settled(was.modes))
-		after := waysOf(now, settled(clients), settled(pod.modes))
+		before := waysOf(today, settled(clientsToday), settled(was.modes), c.pods)
+		after := waysOf(now, settled(clients), settled(pod.modes), c.pods)
 		after = slices.DeleteFunc(after, func(w way) bool {
 			return slices.Contains(before, w) && sameVersions(was.policies, pod.policies) && sameTokens(was.tokens, pod.tokens) && !now.through(w) && !today.through(w)
 		})
@@ -126,6 +129,16 @@ func (p *prover) comparePod(today, now *view, was, pod *podView, before, after [
 	return ""
 }
 
+// judgesIdentity tells whether any policy applies: then it matters who is seen.
+func judgesIdentity(views ...*view) bool {
+	for _, v := range views {
+		if len(v.attached) > 0 || slices.ContainsFunc(v.pods, func(p podView) bool { return len(p.policies) > 0 }) {
+			return true
+		}
+	}
+	return false
+}
+
 func allEncrypted(p *prover, pod *podView, ways []way, c *call) bool {
 	return !slices.ContainsFunc(ways, func(w way) bool { return !p.encrypted(pod, w, c) })
 }
@@ -143,11 +156,11 @@ func settled(m modes) modes {
 
 // waysOf lists the ways between pods of the given modes. To a Service that has a
 // waypoint there are two for each: by its name, and to the pods themselves.
-func waysOf(v *view, clients, servers modes) []way {
+func waysOf(v *view, clients, servers modes, pods bool) []way {
 	var out []way
 	for _, c := range clients.each() {
 		for _, s := range servers.each() {
-			w := way{client: c, server: s}
+			w := way{client: c, server: s, direct: pods}
 			out = append(out, w)
 			if v.through(w) {
 				w.direct = true

@@ -46,7 +46,7 @@ func (e *episode) service(t *target, near bool) {
 	} else {
 		var ok bool
 		if views, ok = e.views(t); !ok {
-			e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Why: "more changes of the step touch it than can be evaluated in every order"})
+			e.unknowns = append(e.unknowns, UnknownCall{Service: t.ref, Why: "more changes of the step touch it than can be evaluated in every order"})
 			return
 		}
 	}
@@ -56,7 +56,7 @@ func (e *episode) service(t *target, near bool) {
 		n := t.number(v)
 		callers, ok := e.p.spell(t, v)
 		if !ok {
-			e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Why: "its policies have too many rules to tell all callers apart"})
+			e.unknowns = append(e.unknowns, UnknownCall{Service: t.ref, Why: "its policies have too many rules to tell all callers apart"})
 			continue
 		}
 		e.out.Calls += len(callers) * len(t.ports)
@@ -75,7 +75,7 @@ func (e *episode) service(t *target, near bool) {
 			}
 			now := e.modesOf(c.caller)
 			for i := range t.ports {
-				if c.calls(t.ports[i].port.Port) {
+				if t.ports[i].pods || c.calls(t.ports[i].port.Port) {
 					e.call(t, v, n, c, &t.ports[i], now)
 				}
 			}
@@ -97,7 +97,7 @@ func (e *episode) call(t *target, v *view, n int, c role, port *call, now modes)
 		}
 	}
 	if o.unknown != "" {
-		e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
+		e.unknowns = append(e.unknowns, UnknownCall{Service: t.ref, Port: port.port.Port, Client: e.p.nameOf(c.caller), Why: o.unknown})
 	}
 	for _, d := range o.diffs {
 		e.gaps.add(t, v, port.port, c, d, e.modeAt)
@@ -129,7 +129,7 @@ func (p *prover) result(t *target, v *view, n int, c role, port *call, now modes
 	o := t.results[k]
 	if o == nil {
 		one := *port
-		one.principal = c.principal
+		one.principal, one.tls = c.principal, t.tls
 		r := p.compare(&t.today, v, &one, c.start, now, c.suspect)
 		p.requests += r.requests
 		o = &r
@@ -161,7 +161,7 @@ func (p *prover) cleanOf(t *target, v *view, n int, c role) bool {
 		widest |= only(mesh.ModeAmbient)
 	}
 	for i := range t.ports {
-		if !c.calls(t.ports[i].port.Port) {
+		if !t.ports[i].pods && !c.calls(t.ports[i].port.Port) {
 			continue
 		}
 		if o := p.result(t, v, n, c, &t.ports[i], widest); o.unknown != "" || len(o.diffs) > 0 {

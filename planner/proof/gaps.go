@@ -60,17 +60,17 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 	case c.anyone:
 		who = "anyone like " + who
 	}
-	if known := g.known[t.service.Ref()]; c.suspect && known[k] {
+	if known := g.known[t.ref]; c.suspect && known[k] {
 		// A caller that is known to call shows it already.
 		return
 	} else if !c.suspect {
 		if known == nil {
 			known = map[api.GapKind]bool{}
-			g.known[t.service.Ref()] = known
+			g.known[t.ref] = known
 		}
 		known[k] = true
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(k), t.service.Ref().String(), who}, "\n")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(k), t.ref.String(), who}, "\n")))
 	id := "gap-" + hex.EncodeToString(sum[:4])
 	if old := g.byID[id]; old != nil {
 		if old.Port != port.Port {
@@ -79,7 +79,7 @@ func (g *gaps) add(t *target, v *view, port api.ServicePort, c role, d differenc
 		return
 	}
 	out := &Gap{
-		ID: id, Kind: k, Service: t.service.Ref(), Port: port.Port, Anyone: c.anyone, Suspect: c.suspect,
+		ID: id, Kind: k, Service: t.ref, Port: port.Port, Anyone: c.anyone, Suspect: c.suspect,
 		Request: requestWords(d.request, servedAsTCP(port)), Before: words(t.today.waypoint, d.before), After: words(v.waypoint, d.after),
 		ClientMode: d.way.client, ServerMode: d.way.server,
 	}
@@ -101,7 +101,7 @@ func (g *gaps) addRoute(t *target, port api.ServicePort, c *client, d *mesh.Traf
 	if c.anyone {
 		who = "anyone like " + c.workload.Namespace
 	}
-	sum := sha256.Sum256([]byte(strings.Join([]string{string(api.GapRoutes), t.service.Ref().String(), who}, "\n")))
+	sum := sha256.Sum256([]byte(strings.Join([]string{string(api.GapRoutes), t.ref.String(), who}, "\n")))
 	id := "gap-" + hex.EncodeToString(sum[:4])
 	if old := g.byID[id]; old != nil {
 		if old.Port != port.Port {
@@ -114,7 +114,7 @@ func (g *gaps) addRoute(t *target, port api.ServicePort, c *client, d *mesh.Traf
 		request = "requests that match " + d.Requests
 	}
 	out := &Gap{
-		ID: id, Kind: api.GapRoutes, Service: t.service.Ref(), Port: port.Port, Anyone: c.anyone, Client: c.workload.Ref(), Request: request,
+		ID: id, Kind: api.GapRoutes, Service: t.ref, Port: port.Port, Anyone: c.anyone, Client: c.workload.Ref(), Request: request,
 		Before: strings.TrimSpace(fmt.Sprintf("%s %s of %s of %s", d.Feature, d.Value, d.Path, d.Object)) + " applied", After: d.Change.String() + ": " + d.Why,
 	}
 	switch d.Change {

@@ -174,6 +174,10 @@ type call struct {
 	port      api.ServicePort
 	principal string
 	tcp       bool
+	// pods is true for a port that is called at the pods only.
+	pods bool
+	// tls is the DestinationRule that sets how clients encrypt; empty for none.
+	tls string
 }
 
 // podPort is the pod's port behind the Service's; 0 when it is not known.

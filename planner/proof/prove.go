@@ -4,6 +4,7 @@ import (
 	"context"
 	"maps"
 	"slices"
+	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -105,6 +106,8 @@ type prover struct {
 	// byClient are those that a workload is known to call.
 	watched  map[*target]bool
 	byClient map[int][]*target
+	// tlsRules are the DestinationRules that set how clients encrypt, by host.
+	tlsRules map[string]string
 	// begun is true once all Services were evaluated.
 	begun      bool
 	start      world
@@ -116,6 +119,10 @@ type target struct {
 	// n is its place among all.
 	n       int
 	service *api.Service
+	// ref is what gaps name: the Service, or the workload that no Service selects.
+	ref api.Ref
+	// tls is the DestinationRule that sets how its clients encrypt; empty for none.
+	tls     string
 	today   view
 	callers []*caller
 	// anyone is true when nobody named the callers.
@@ -148,9 +155,11 @@ func Prove(ctx context.Context, in Input) (*Result, error) {
 	p := newProver(in)
 	out := &Result{}
 	for _, t := range p.targets {
-		if t.anyone {
-			out.Open = append(out.Open, t.service.Ref())
-		} else {
+		switch {
+		case t.ref.Kind != "Service":
+		case t.anyone:
+			out.Open = append(out.Open, t.ref)
+		default:
 			out.Told++
 		}
 	}
@@ -235,6 +244,11 @@ func newProver(in Input) *prover {
 	for i := range p.st.Services() {
 		p.addTarget(&p.st.Services()[i])
 	}
+	for _, w := range p.list {
+		if p.todayModes[w.Ref()]&(only(mesh.ModeSidecar)|only(mesh.ModeAmbient)) != 0 && len(p.st.ServicesOf(w)) == 0 {
+			p.addLone(w)
+		}
+	}
 	return p
 }
 
@@ -245,24 +259,15 @@ func (p *prover) addTarget(svc *api.Service) {
 		return
 	}
 	p.behind[svc] = ws
-	t := &target{
-		n: len(p.targets), service: svc, today: p.viewOf(p.start, svc), callers: p.callersOf(svc),
-		spelled: map[string][]role{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
-	}
+	t := p.newTarget(svc, svc.Ref(), p.callersOf(svc))
 	for _, port := range svc.Ports {
 		if port.Transport != "UDP" && port.Transport != "SCTP" {
 			t.ports = append(t.ports, call{service: svc, port: port, tcp: servedAsTCP(port)})
 		}
 	}
-	p.targets = append(p.targets, t)
-	p.targetsIn[svc.Namespace] = append(p.targetsIn[svc.Namespace], t)
-	if p.mayCross(svc) {
-		p.crossing = append(p.crossing, t)
-	}
+	p.addOtherPorts(t)
 	for _, c := range t.callers {
 		t.anyone = t.anyone || c == p.everybody
-	}
-	for _, c := range t.callers {
 		if c != p.everybody {
 			for _, i := range c.idx {
 				p.byClient[i] = append(p.byClient[i], t)
@@ -270,6 +275,83 @@ func (p *prover) addTarget(svc *api.Service) {
 		}
 	}
 	p.addRouting(t)
+}
+
+// addLone prepares a workload that no Service selects: it can be reached by the
+// addresses of its pods only, so what matters is who gains by that.
+func (p *prover) addLone(w *api.Workload) {
+	svc := &api.Service{Cluster: w.Cluster, Namespace: w.Namespace, Name: w.Name, Headless: true}
+	p.behind[svc] = []*api.Workload{w}
+	p.addOtherPorts(p.newTarget(svc, w.Ref(), nil))
+}
+
+func (p *prover) newTarget(svc *api.Service, ref api.Ref, callers []*caller) *target {
+	t := &target{
+		n: len(p.targets), service: svc, ref: ref, today: p.viewOf(p.start, svc), callers: callers, tls: p.ownTLS(svc),
+		spelled: map[string][]role{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
+	}
+	p.targets = append(p.targets, t)
+	p.targetsIn[svc.Namespace] = append(p.targetsIn[svc.Namespace], t)
+	if p.mayCross(svc) {
+		p.crossing = append(p.crossing, t)
+	}
+	return t
+}
+
+// addOtherPorts adds ports of the pods that the Service does not have: those that
+// policies name, and one for all others. Nobody calls them by the Service, but
+// whoever wants past a rule may try. Where no policy applies there is no rule.
+func (p *prover) addOtherPorts(t *target) {
+	named := map[uint16]bool{}
+	any := false
+	for i := range t.today.pods {
+		for _, o := range t.today.pods[i].policies {
+			any = true
+			for _, port := range mesh.PortsNamed(o.authorization) {
+				named[port] = true
+			}
+		}
+	}
+	if !any {
+		return
+	}
+	other := uint16(61000)
+	for named[other] {
+		other++
+	}
+	named[other] = true
+	for i := range t.ports {
+		for _, w := range p.behind[t.service] {
+			delete(named, t.ports[i].podPort(w))
+		}
+	}
+	for _, port := range slices.Sorted(maps.Keys(named)) {
+		t.ports = append(t.ports, call{service: t.service, port: api.ServicePort{Port: int32(port)}, pods: true})
+	}
+}
+
+// ownTLS is a DestinationRule that sets how clients encrypt their connections to a
+// Service; "" when they do as Istio does by itself.
+func (p *prover) ownTLS(svc *api.Service) string {
+	if p.tlsRules == nil {
+		p.tlsRules = map[string]string{}
+		for _, r := range p.st.DestinationRules() {
+			if mesh.SetsTLS(r.Spec) {
+				p.tlsRules[p.st.FQDN(r.Spec.GetHost(), r.Namespace)] = r.Ref().String()
+			}
+		}
+	}
+	host := svc.Name + "." + svc.Namespace + ".svc." + p.st.ClusterDomain()
+	for rest := host; ; {
+		if ref := p.tlsRules[rest]; ref != "" {
+			return ref
+		}
+		_, tail, ok := strings.Cut(strings.TrimPrefix(rest, "*."), ".")
+		if !ok {
+			return p.tlsRules["*"]
+		}
+		rest = "*." + tail
+	}
 }
 
 // mayCross tells whether a Service names a waypoint of another namespace, today

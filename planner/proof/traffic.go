@@ -119,6 +119,9 @@ func (e *episode) routes(t *target, v *view) {
 			now |= e.during[i]
 		}
 		for _, port := range t.ports {
+			if port.pods {
+				continue
+			}
 			if len(c.ports) > 0 && !slices.Contains(c.ports, 0) && !slices.Contains(c.ports, port.port.Port) {
 				continue
 			}
@@ -142,7 +145,7 @@ func (e *episode) routesOf(t *target, v *view, n int, port api.ServicePort, now 
 	c := &t.routing.clients[n]
 	r := e.p.worst(t, v, n, port, now)
 	if r.unknown != "" {
-		e.unknowns = append(e.unknowns, UnknownCall{Service: t.service.Ref(), Port: port.Port, Client: c.workload.Ref().String(), Why: "routes: " + r.unknown})
+		e.unknowns = append(e.unknowns, UnknownCall{Service: t.ref, Port: port.Port, Client: c.workload.Ref().String(), Why: "routes: " + r.unknown})
 	}
 	if r.diff != nil {
 		e.gaps.addRoute(t, port, c, r.diff, now, e.modeAt)

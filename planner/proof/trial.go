@@ -20,7 +20,7 @@ func NewTrial(in Input) *Trial {
 	p := newProver(in)
 	t := &Trial{p: p, targets: map[api.Ref]*target{}}
 	for _, x := range p.targets {
-		t.targets[x.service.Ref()] = x
+		t.targets[x.ref] = x
 	}
 	return t
 }

@@ -274,6 +274,9 @@ func (p *prover) followed(c api.Change) bool {
 		return true
 	case "policy/PodDisruptionBudget", "autoscaling/HorizontalPodAutoscaler", "/ConfigMap", "/Cluster":
 		return true
+	case "telemetry.istio.io/Telemetry":
+		// It changes what is recorded of requests, not what becomes of them.
+		return true
 	case "networking.k8s.io/NetworkPolicy":
 		return p.start.content(c.Object) == nil
 	}
