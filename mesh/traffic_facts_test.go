@@ -140,6 +140,8 @@ func TestRouteFacts(t *testing.T) {
 			want: []string{"vs tls[1].match[0]{match route}"}},
 		{fact: "L-35", name: "every SNI at the sidecar", objects: "kind: VirtualService\nmetadata: {name: vs, namespace: shop}\nspec: {hosts: [orders], tls: [{match: [{sniHosts: [a.example]}], route: [{destination: {host: orders}}]}, {match: [{sniHosts: [orders.shop.svc.cluster.local]}], route: [{destination: {host: orders-v2}}]}]}", way: "web", port: 443,
 			want: []string{"vs tls[0].match[0]{match}", "vs tls[1].match[0]{match route}"}},
+		{fact: "L-35", name: "of two rules for an SNI the first at the sidecar", objects: "kind: VirtualService\nmetadata: {name: vs, namespace: shop}\nspec: {hosts: [orders], tls: [{match: [{sniHosts: [a.example]}], route: [{destination: {host: orders-v2}}]}, {match: [{sniHosts: [a.example]}], route: [{destination: {host: orders}}]}]}", way: "web", port: 443,
+			want: []string{"vs tls[0].match[0]{match route}"}},
 		{fact: "L-35", name: "HTTP rules and TCP ports", objects: vs("shop", "vs", ""), way: "web", port: 9000},
 	} {
 		if c.where == PlaceUnset {

@@ -158,6 +158,27 @@ func TestTrafficGroups(t *testing.T) {
 	})
 }
 
+// TestTrafficGroupsApart: clients whose Sidecar or DestinationRules differ in effect are of two groups.
+func TestTrafficGroupsApart(t *testing.T) {
+	for name, objects := range map[string]string{
+		"./* of the root namespace's Sidecar":    vs("web", "vs", "") + sidecar("istio-system", "default", "{egress: [{hosts: ['./*', 'shop/*']}]}"),
+		"DestinationRule for where a rule leads": rules("{route: [{destination: {host: orders-v2}}]}") + dr("web", "dr", ", host: orders-v2.shop.svc.cluster.local"),
+		"VirtualService for one namespace":       vs("shop", "vs", ", exportTo: [web]"),
+	} {
+		s := trafficState(t, objects)
+		svc := s.Service("shop", "orders")
+		groups := s.TrafficGroups(svc)
+		a, b := *s.WorkloadsIn("web")[0], *s.WorkloadsIn("web")[0]
+		b.Namespace = "infra"
+		if cmp.Equal(acting(s.Traffic(&a, ModeSidecar, svc, svc.Ports[0], nil)), acting(s.Traffic(&b, ModeSidecar, svc, svc.Ports[0], nil))) {
+			t.Errorf("%s: the case shows nothing", name)
+		}
+		if groups.Of(&a) == groups.Of(&b) {
+			t.Errorf("%s: clients of namespaces web and infra are of one group", name)
+		}
+	}
+}
+
 // TestCompareTrafficBothWays: what differs one way differs the other way, with lost and gained changed over.
 func TestCompareTrafficBothWays(t *testing.T) {
 	rapid.Check(t, func(rt *rapid.T) {
