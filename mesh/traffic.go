@@ -292,6 +292,13 @@ func (c trafficCall) sidecar() Acting {
 	c.policies(&out, used, ns, func(host, namespace string) *destinationGroup {
 		return pickAtSidecar(c.x.destinationRules(ns, host, namespace), ns, c.client.PodLabels)
 	})
+	for _, a := range out.Routes {
+		for _, d := range destinationsOf(used, a) {
+			if svc := c.x.ix.hosts[d.host]; svc != nil && d.host != c.host && !listener.importsService(d.host, svc.Namespace) {
+				out.addUnknown(fmt.Sprintf("a route leads to %s, which the client's Sidecar does not import", svc.Ref()))
+			}
+		}
+	}
 	return out
 }
 
