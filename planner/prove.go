@@ -10,7 +10,8 @@ import (
 	"github.com/ambientplan/ambientplan/planner/proof"
 )
 
-// maxCounterexamples bounds how many gaps one step shows; the rest is counted.
+// maxCounterexamples bounds how many gaps one state shows, and how many of earlier
+// ones it lists; the rest is counted.
 const maxCounterexamples = 200
 
 // maxUnknownCalls bounds how many open calls one step lists; the rest is counted.
@@ -29,17 +30,17 @@ func Prove(ctx context.Context, st *mesh.State, edges []api.Edge, p *api.Migrati
 		s := &r.Steps[i]
 		at[fmt.Sprint(s.Wave, "/", s.Step, "/", s.Back)] = s
 	}
-	advice := newAdviser(p)
+	advice, seen := newAdviser(p), map[string]bool{}
 	for i := range p.Waves {
 		w := &p.Waves[i]
 		for j := range w.Steps {
 			s := &w.Steps[j]
-			s.Proof = proofOf(at[fmt.Sprint(w.Number, "/", s.Name, "/")], advice)
+			s.Proof = proofOf(at[fmt.Sprint(w.Number, "/", s.Name, "/")], advice, seen)
 			if w.Number == 0 && s.Proof.Result == api.Proved {
 				s.Proof.Reason = "nothing in it changes who may do what; that the installation succeeds is what the checks are for"
 			}
 			for k := range s.Rollback {
-				s.Rollback[k].Proof = proofOf(at[fmt.Sprint(w.Number, "/", s.Name, "/", s.Rollback[k].Name)], advice)
+				s.Rollback[k].Proof = proofOf(at[fmt.Sprint(w.Number, "/", s.Name, "/", s.Rollback[k].Name)], advice, seen)
 			}
 		}
 	}
@@ -47,7 +48,7 @@ func Prove(ctx context.Context, st *mesh.State, edges []api.Edge, p *api.Migrati
 	for _, ref := range r.Open {
 		p.Proof.Open = append(p.Proof.Open, ref.Namespace+"/"+ref.Name)
 	}
-	count(p)
+	count(p, r)
 	return nil
 }
 
@@ -80,18 +81,26 @@ func Reprove(ctx context.Context, st *mesh.State, p *api.MigrationPlan, policy *
 	return nil
 }
 
-// proofOf writes the result of one step for people.
-func proofOf(s *proof.StepProof, advice *adviser) api.Proof {
+// proofOf writes the result of one state for people. seen are the gaps that an
+// earlier state has shown.
+func proofOf(s *proof.StepProof, advice *adviser, seen map[string]bool) api.Proof {
 	out := api.Proof{Result: api.ProofUnknown, Reason: "this step was not evaluated", Counterexamples: []api.Counterexample{}}
 	if s == nil {
 		return out
 	}
 	out.States, out.Calls, out.Reason = s.Mixes, s.Calls, ""
-	for _, g := range s.Gaps[:min(len(s.Gaps), maxCounterexamples)] {
-		out.Counterexamples = append(out.Counterexamples, api.Counterexample{
-			ID: g.ID, Kind: g.Kind, Client: g.Client, Service: g.Service, Port: int(g.Port), Anyone: g.Anyone, Outside: g.ClientMode == mesh.ModeNone,
-			Request: g.Request, Before: g.Before, After: g.After, Choices: advice.choices(s.Wave, g),
-		})
+	out.Gaps, out.Unconsented = len(s.Gaps), len(s.Gaps)
+	for _, g := range s.Gaps {
+		switch {
+		case seen[g.ID] && len(out.Still) < maxCounterexamples:
+			out.Still = append(out.Still, g.ID)
+		case !seen[g.ID] && len(out.Counterexamples) < maxCounterexamples:
+			seen[g.ID] = true
+			out.Counterexamples = append(out.Counterexamples, api.Counterexample{
+				ID: g.ID, Kind: g.Kind, Client: g.Client, Service: g.Service, Port: int(g.Port), Anyone: g.Anyone, Outside: g.ClientMode == mesh.ModeNone,
+				Request: g.Request, Before: g.Before, After: g.After, Choices: advice.choices(s.Wave, g),
+			})
+		}
 	}
 	var open []string
 	for _, u := range s.Unknowns {
@@ -116,7 +125,7 @@ func proofOf(s *proof.StepProof, advice *adviser) api.Proof {
 	case len(s.Gaps) > 0:
 		out.Result = api.Gap
 		out.Reason = plural(len(s.Gaps), "gap")
-		if n := len(s.Gaps) - len(out.Counterexamples); n > 0 {
+		if n := len(s.Gaps) - len(out.Counterexamples) - len(out.Still); n > 0 {
 			out.Reason += fmt.Sprintf(", of which %d are not shown", n)
 		}
 		if len(open) > 0 {
@@ -167,25 +176,10 @@ func (a *adviser) choices(wave int, g proof.Gap) []string {
 	return append(out, "keep the sidecar of "+service+" (keepSidecar in its needs)", "consent to "+g.ID+" with a reason")
 }
 
-// count sums the proofs of a plan up.
-func count(p *api.MigrationPlan) {
-	gaps, since := map[string]api.GapKind{}, map[string]string{}
+// count sums the proofs of a plan up. A gap counts once, however many states have it.
+func count(p *api.MigrationPlan, r *proof.Result) {
 	for _, w := range p.Waves {
 		for _, s := range w.Steps {
-			for i := range s.Proof.Counterexamples {
-				c := &s.Proof.Counterexamples[i]
-				if first, ok := since[c.ID]; ok {
-					c.Since = first
-				} else {
-					since[c.ID] = fmt.Sprintf("wave %d step %s", w.Number, s.Name)
-				}
-			}
-			for r := range s.Rollback {
-				for i := range s.Rollback[r].Proof.Counterexamples {
-					c := &s.Rollback[r].Proof.Counterexamples[i]
-					c.Since = since[c.ID]
-				}
-			}
 			for _, x := range append([]api.Proof{s.Proof}, rollbackProofs(&s)...) {
 				p.Proof.States++
 				switch x.Result {
@@ -196,15 +190,18 @@ func count(p *api.MigrationPlan) {
 				case api.ProofUnknown, api.ProofUnset:
 					p.Proof.Unknown++
 				}
-				for _, c := range x.Counterexamples {
-					gaps[c.ID] = c.Kind
-				}
 			}
 		}
 	}
 	p.Proof.ByKind = map[string]int{string(api.GapPermissive): 0, string(api.GapRestrictive): 0, string(api.GapPlaintext): 0, string(api.GapRoutes): 0}
-	for _, k := range gaps {
-		p.Proof.ByKind[string(k)]++
+	seen := map[string]bool{}
+	for i := range r.Steps {
+		for _, g := range r.Steps[i].Gaps {
+			if !seen[g.ID] {
+				seen[g.ID] = true
+				p.Proof.ByKind[string(g.Kind)]++
+			}
+		}
 	}
 }
 

@@ -66,6 +66,7 @@ func consent(p *api.MigrationPlan, policy *api.MigrationPolicy) {
 			}
 		}
 	}
+	countConsents(p)
 }
 
 // consentedBy is what the plan shows of a consent.
@@ -195,9 +196,41 @@ func eachCounterexample(p *api.MigrationPlan, visit func(*api.Counterexample)) {
 	}
 }
 
-// Consented tells whether every gap of a state is shown and consented to, and
-// nothing else is open in it.
+// Consented tells whether somebody consented to every gap of a state, and nothing
+// else is open in it.
 func Consented(x api.Proof) bool {
-	return x.Result == api.Gap && len(x.Unknowns) == 0 && len(x.Counterexamples) > 0 && len(x.Counterexamples) < maxCounterexamples &&
-		!slices.ContainsFunc(x.Counterexamples, func(c api.Counterexample) bool { return c.ConsentedBy == "" })
+	return x.Result == api.Gap && x.Unconsented == 0 && len(x.Unknowns) == 0
+}
+
+// countConsents counts in each state the gaps that nobody consented to. What is
+// not listed was not consented to.
+func countConsents(p *api.MigrationPlan) {
+	consented := map[string]bool{}
+	eachCounterexample(p, func(x *api.Counterexample) {
+		if x.ConsentedBy != "" {
+			consented[x.ID] = true
+		}
+	})
+	one := func(x *api.Proof) {
+		x.Unconsented = x.Gaps
+		for _, c := range x.Counterexamples {
+			if consented[c.ID] {
+				x.Unconsented--
+			}
+		}
+		for _, id := range x.Still {
+			if consented[id] {
+				x.Unconsented--
+			}
+		}
+	}
+	for i := range p.Waves {
+		for j := range p.Waves[i].Steps {
+			s := &p.Waves[i].Steps[j]
+			one(&s.Proof)
+			for k := range s.Rollback {
+				one(&s.Rollback[k].Proof)
+			}
+		}
+	}
 }

@@ -3,7 +3,6 @@ package render
 import (
 	"fmt"
 	"io"
-	"slices"
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -41,24 +40,11 @@ func proofOf(p api.Proof) proofPart {
 			out.Reason = "the plan does not say why"
 		}
 	}
-	still := map[string][]string{}
-	var order []string
 	for _, c := range p.Counterexamples {
-		if c.Since == "" {
-			out.Gaps = append(out.Gaps, gapOf(c))
-			continue
-		}
-		if still[c.Since] == nil {
-			order = append(order, c.Since)
-		}
-		still[c.Since] = append(still[c.Since], c.ID)
+		out.Gaps = append(out.Gaps, gapOf(c))
 	}
-	slices.Sort(order)
-	for i, since := range order {
-		if i > 0 {
-			out.Still += "; "
-		}
-		out.Still += fmt.Sprintf("still open from %s: %s", since, strings.Join(still[since], ", "))
+	if len(p.Still) > 0 {
+		out.Still = "still open from an earlier state: " + shortNames(p.Still, 20)
 	}
 	return out
 }

@@ -79,13 +79,11 @@ func (t *text) gaps(p *api.MigrationPlan) {
 	var list []first
 	EachProof(p, func(ref StateRef, _ []string, x api.Proof) {
 		for _, c := range x.Counterexamples {
-			if c.Since == "" {
-				where := fmt.Sprintf("wave %d, step %s", ref.Wave, ref.Step)
-				if ref.Back != "" {
-					where += ", way back " + ref.Back
-				}
-				list = append(list, first{where, gapOf(c)})
+			where := fmt.Sprintf("wave %d, step %s", ref.Wave, ref.Step)
+			if ref.Back != "" {
+				where += ", way back " + ref.Back
 			}
+			list = append(list, first{where, gapOf(c)})
 		}
 	})
 	if len(list) == 0 {

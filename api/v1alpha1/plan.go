@@ -230,9 +230,16 @@ type Proof struct {
 	Reason string      `json:"reason,omitempty"`
 	// States is how many different states of single Services were evaluated, Calls
 	// how many pairs of caller and port in them.
-	States          int              `json:"states,omitempty"`
-	Calls           int              `json:"calls,omitempty"`
+	States int `json:"states,omitempty"`
+	Calls  int `json:"calls,omitempty"`
+	// Counterexamples are the gaps that this state shows first. Still are the ids of
+	// those that an earlier state has shown, as far as they are listed.
 	Counterexamples []Counterexample `json:"counterexamples"`
+	Still           []string         `json:"still,omitempty"`
+	// Gaps is how many there are in this state, Unconsented how many of them nobody
+	// consented to.
+	Gaps        int `json:"gaps,omitempty"`
+	Unconsented int `json:"unconsented,omitempty"`
 	// Unknowns are calls of which nothing can be said, with why.
 	Unknowns []string `json:"unknowns,omitempty"`
 }
@@ -285,9 +292,6 @@ type Counterexample struct {
 	Request string `json:"request"`
 	Before  string `json:"before"`
 	After   string `json:"after"`
-	// Since names the state of the plan that shows the same gap first; empty when
-	// it is this one.
-	Since string `json:"since,omitempty"`
 	// Choices are what can be done about it.
 	Choices     []string `json:"choices,omitempty"`
 	ConsentedBy string   `json:"consentedBy,omitempty"`
