@@ -212,7 +212,7 @@ func compare(t testing.TB, s settings, sets []set) []disagreement {
 		}
 	}
 	server := istiod.Start(t, c)
-	judges := judges{state: s.state(t), waypoint: byName(server.Chains(waypointProxy))}
+	state, waypoint := s.state(t), byName(server.Chains(waypointProxy))
 	workloads, all := server.Workloads(), server.Authorizations()
 	var out []disagreement
 	for i, one := range sets {
@@ -220,9 +220,8 @@ func compare(t testing.TB, s settings, sets []set) []disagreement {
 		if w == nil {
 			t.Fatalf("ztunnel has no workload %s", proxies[i].Name)
 		}
-		one := one
-		for _, p := range judges.of(t, i, one, server.Chains(proxies[i]), istiod.AuthorizationsOf(w, all)) {
-			if d := one.first(t, p, judges.state); d != nil {
+		for _, p := range one.places(t, i, state, server.Chains(proxies[i]), istiod.AuthorizationsOf(w, all), waypoint) {
+			if d := one.first(t, p, state); d != nil {
 				out = append(out, *d)
 				break
 			}
@@ -272,11 +271,6 @@ type place struct {
 	istiod func(mesh.Request) (mesh.Outcome, error)
 }
 
-type judges struct {
-	state    *mesh.State
-	waypoint map[string]istiod.Chain
-}
-
 func byName(chains []istiod.Chain) map[string]istiod.Chain {
 	out := map[string]istiod.Chain{}
 	for _, c := range chains {
@@ -285,49 +279,59 @@ func byName(chains []istiod.Chain) map[string]istiod.Chain {
 	return out
 }
 
-// of lists the places where a set applies: each chain of the sidecar, those of the
-// Service at the waypoint, and ztunnel.
-func (j judges) of(t testing.TB, i int, s set, sidecar []istiod.Chain, ztunnel []*ztunnelpb.Authorization) []place {
+// chainPlace is a chain of an Envoy that serves a port.
+func chainPlace(t testing.TB, state *mesh.State, policies []mesh.Typed[*security.AuthorizationPolicy], name string, c istiod.Chain, port uint16, isHTTP bool) place {
 	t.Helper()
-	policies := s.typed()
-	http, tcp := j.state.CompileProxy(policies, false), j.state.CompileProxy(policies, true)
-	z := mesh.CompileZtunnel(policies)
-	var out []place
-	add := func(name string, c istiod.Chain, port uint16, isHTTP bool) {
-		if (c.HTTP != nil) != isHTTP {
-			t.Fatalf("%s: chain %s serves HTTP: %v", name, c.Name, c.HTTP != nil)
-		}
-		read := func() (*rbac.Chain, error) { return rbac.Network(c.Network) }
-		program := tcp
-		if isHTTP {
-			read, program = func() (*rbac.Chain, error) { return rbac.HTTP(c.HTTP) }, http
-		}
-		chain, err := read()
-		if err != nil {
-			t.Fatalf("%s: %v", name, err)
-		}
-		out = append(out, place{name + " " + c.Name, port, program.Verdict, chain.Judge})
+	if (c.HTTP != nil) != isHTTP {
+		t.Fatalf("%s: chain %s serves HTTP: %v", name, c.Name, c.HTTP != nil)
 	}
-	seen := 0
+	var chain *rbac.Chain
+	var err error
+	if isHTTP {
+		chain, err = rbac.HTTP(c.HTTP)
+	} else {
+		chain, err = rbac.Network(c.Network)
+	}
+	if err != nil {
+		t.Fatalf("%s: %v", name, err)
+	}
+	return place{name + " " + c.Name, port, state.CompileProxy(policies, !isHTTP).Verdict, chain.Judge}
+}
+
+// workloadPlaces are the chains of the sidecar for both ports, and ztunnel.
+func workloadPlaces(t testing.TB, state *mesh.State, policies []mesh.Typed[*security.AuthorizationPolicy], sidecar []istiod.Chain, ztunnel []*ztunnelpb.Authorization) []place {
+	t.Helper()
+	var out []place
+	seen := map[uint32]bool{}
 	for _, c := range sidecar {
 		if c.Port == podHTTP || c.Port == podTCP {
-			add("sidecar", c, uint16(c.Port), c.Port == podHTTP)
-			seen++
+			out = append(out, chainPlace(t, state, policies, "sidecar", c, uint16(c.Port), c.Port == podHTTP))
+			seen[c.Port] = true
 		}
 	}
-	if seen < 2 {
-		t.Fatalf("sidecar has %d chains for its ports", seen)
+	if len(seen) < 2 {
+		t.Fatalf("sidecar has chains for the ports %v only", seen)
 	}
-	for name, port := range map[string]uint16{"http": serviceHTTP, "tcp": serviceTCP} {
-		c, ok := j.waypoint[fmt.Sprintf("inbound-vip|%d|%s|s%d.%s.svc.cluster.local", port, name, i, namespace)]
-		if !ok {
-			t.Fatalf("waypoint has no chain for port %d of set %d", port, i)
-		}
-		add("waypoint", c, port, name == "http")
-	}
+	z := mesh.CompileZtunnel(policies)
 	judge := func(r mesh.Request) (mesh.Outcome, error) { return rbac.Ztunnel(ztunnel, r) }
-	out = append(out, place{"ztunnel", podHTTP, z.Verdict, judge}, place{"ztunnel", podTCP, z.Verdict, judge})
-	slices.SortStableFunc(out, func(a, b place) int { return strings.Compare(a.name, b.name) })
+	return append(out, place{"ztunnel", podHTTP, z.Verdict, judge}, place{"ztunnel", podTCP, z.Verdict, judge})
+}
+
+// places are those of the workload of set i and those of its Service at the waypoint.
+func (s set) places(t testing.TB, i int, state *mesh.State, sidecar []istiod.Chain, ztunnel []*ztunnelpb.Authorization, waypoint map[string]istiod.Chain) []place {
+	t.Helper()
+	policies := s.typed()
+	out := workloadPlaces(t, state, policies, sidecar, ztunnel)
+	for _, p := range []struct {
+		name string
+		port uint16
+	}{{"http", serviceHTTP}, {"tcp", serviceTCP}} {
+		c, ok := waypoint[fmt.Sprintf("inbound-vip|%d|%s|s%d.%s.svc.cluster.local", p.port, p.name, i, namespace)]
+		if !ok {
+			t.Fatalf("waypoint has no chain for port %d of set %d", p.port, i)
+		}
+		out = append(out, chainPlace(t, state, policies, "waypoint", c, p.port, p.name == "http"))
+	}
 	return out
 }
 
@@ -335,6 +339,7 @@ func (j judges) of(t testing.TB, i int, s set, sidecar []istiod.Chain, ztunnel [
 var (
 	someSource      = netip.MustParseAddr("10.1.2.3")
 	someDestination = netip.MustParseAddr("10.0.1.1")
+	waypointSource  = netip.MustParseAddr("10.0.0.3")
 )
 
 // first finds a request about which a place is judged differently.

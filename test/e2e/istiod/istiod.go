@@ -226,27 +226,35 @@ type Chain struct {
 // virtualInbound of a sidecar, or main_internal of a waypoint.
 func (s *Server) Chains(p Proxy) []Chain {
 	s.t.Helper()
-	kind, name := model.SidecarProxy, model.VirtualInboundListenerName
+	name := model.VirtualInboundListenerName
 	if p.Waypoint {
-		kind, name = model.Waypoint, "main_internal"
+		name = "main_internal"
+	}
+	var out []Chain
+	for _, fc := range s.Listener(p, name).FilterChains {
+		out = append(out, s.chain(fc))
+	}
+	return out
+}
+
+// Listener is one listener of a proxy.
+func (s *Server) Listener(p Proxy, name string) *listener.Listener {
+	s.t.Helper()
+	kind := model.SidecarProxy
+	if p.Waypoint {
+		kind = model.Waypoint
 	}
 	proxy := s.fake.SetupProxy(&model.Proxy{
 		Type: kind, ID: p.Name + "." + p.Namespace, ConfigNamespace: p.Namespace, IPAddresses: []string{p.IP}, Labels: p.Labels,
 		Metadata: &model.NodeMetadata{Namespace: p.Namespace, Labels: p.Labels, IstioVersion: "1.31.0"},
 	})
-	var out []Chain
 	for _, l := range s.fake.Listeners(proxy) {
-		if l.Name != name {
-			continue
-		}
-		for _, fc := range l.FilterChains {
-			out = append(out, s.chain(fc))
+		if l.Name == name {
+			return l
 		}
 	}
-	if len(out) == 0 {
-		s.t.Fatalf("%s/%s has no chains in a listener %s", p.Namespace, p.Name, name)
-	}
-	return out
+	s.t.Fatalf("%s/%s has no listener %s", p.Namespace, p.Name, name)
+	return nil
 }
 
 func (s *Server) chain(fc *listener.FilterChain) Chain {

@@ -139,8 +139,16 @@ func (c *Chain) check() error {
 	return nil
 }
 
-// Len is how many filters decide.
-func (c *Chain) Len() int { return len(c.filters) }
+// Policies names the policies that the filters hold, sorted.
+func (c *Chain) Policies() []string {
+	var out []string
+	for _, f := range c.filters {
+		out = slices.AppendSeq(out, maps.Keys(f.rules.GetPolicies()))
+		out = slices.AppendSeq(out, maps.Keys(f.shadow.GetPolicies()))
+	}
+	slices.Sort(out)
+	return out
+}
 
 // evaluation is one request on its way through the filters of a chain.
 type evaluation struct {
