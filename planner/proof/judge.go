@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"net/netip"
 	"slices"
 	"strconv"
 
@@ -84,6 +85,14 @@ func (p *prover) judge(e *enforcers, w way, c *call, r mesh.Request) decision {
 	peer := id
 	if e.view.through(w) {
 		r.Principal, r.Port = id, uint16(c.port.Port)
+		forwarded := r.Remote
+		// The waypoint takes the client's address for the remote one, but what it
+		// compares with ipBlocks is not known (facts T-04); it was called at the
+		// address of the Service, not of the pod.
+		if !r.Remote.IsValid() {
+			r.Remote = r.Source
+		}
+		r.Source, r.Destination = netip.Addr{}, netip.Addr{}
 		checked := e.tokens.Validate(r)
 		if checked.Outcome != mesh.Allowed {
 			return decision{checked.Verdict, atWaypoint}
@@ -93,6 +102,8 @@ func (p *prover) judge(e *enforcers, w way, c *call, r mesh.Request) decision {
 			return first
 		}
 		r = checked.Next
+		// The pod sees the waypoint's address (facts L-12), whatever that is.
+		r.Remote = forwarded
 		peer = p.st.TrustDomain() + "/ns/" + e.view.waypoint.ref.Namespace + "/sa/" + e.view.waypoint.ref.Name
 	} else if w.server == mesh.ModeSidecar && mtls == mesh.MTLSDisable && w.client != mesh.ModeAmbient {
 		// Auto mTLS sends plaintext to a port whose mutual TLS is disabled.
