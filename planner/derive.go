@@ -21,7 +21,10 @@ type deriver struct {
 	before             *proof.Situation
 	active, cut, final map[string]*proof.Situation
 	changes            map[string]map[string][]api.Change
-	gateways           []api.Change
+	// gateways are the waypoints that are made, by namespace; elsewhere says in which
+	// other namespaces those of a namespace's Services are.
+	gateways  map[string][]api.Change
+	elsewhere map[string][]string
 }
 
 // Derive tries the orders of the client's and the server's steps for each call
@@ -32,7 +35,7 @@ type deriver struct {
 func Derive(st *mesh.State, ds []api.Decision, edges []api.Edge, policy *api.MigrationPolicy) ([]api.Constraint, error) {
 	d := &deriver{
 		f: newFates(st, ds), active: map[string]*proof.Situation{}, cut: map[string]*proof.Situation{}, final: map[string]*proof.Situation{},
-		changes: map[string]map[string][]api.Change{},
+		changes: map[string]map[string][]api.Change{}, gateways: map[string][]api.Change{}, elsewhere: map[string][]string{},
 	}
 	if !slices.ContainsFunc(edges, d.matters) {
 		return nil, nil
@@ -43,6 +46,11 @@ func Derive(st *mesh.State, ds []api.Decision, edges []api.Edge, policy *api.Mig
 		return nil, s.err
 	}
 	d.sort(wave.Steps)
+	for _, x := range ds {
+		if w := x.Waypoint; w != nil && w.Namespace != x.Namespace && !slices.Contains(d.elsewhere[x.Namespace], w.Namespace) {
+			d.elsewhere[x.Namespace] = append(d.elsewhere[x.Namespace], w.Namespace)
+		}
+	}
 	d.trial = proof.NewTrial(proof.Input{State: st, Calls: edges, Base: s.bases(), Waves: []api.Wave{wave}})
 	d.before = d.trial.After(nil)
 	agg := &constraints{at: map[constraintKey]int{}, more: map[constraintKey]int{}}
@@ -93,7 +101,7 @@ func (d *deriver) sort(steps []api.Step) {
 			}
 			d.changes[ns][name] = append(d.changes[ns][name], c)
 			if c.Object.Kind == "Gateway" {
-				d.gateways = append(d.gateways, c)
+				d.gateways[ns] = append(d.gateways[ns], c)
 			}
 		}
 	}
@@ -103,7 +111,10 @@ func (d *deriver) sort(steps []api.Step) {
 func (d *deriver) after(at map[string]*proof.Situation, ns string, steps ...string) *proof.Situation {
 	s := at[ns]
 	if s == nil {
-		changes := slices.Clone(d.gateways)
+		var changes []api.Change
+		for _, other := range d.elsewhere[ns] {
+			changes = append(changes, d.gateways[other]...)
+		}
 		for _, name := range steps {
 			changes = append(changes, d.changes[ns][name]...)
 		}
