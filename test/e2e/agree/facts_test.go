@@ -1,6 +1,7 @@
 package agree
 
 import (
+	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -8,7 +9,9 @@ import (
 	jwt "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/http/jwt_authn/v3"
 	hcm "github.com/envoyproxy/go-control-plane/envoy/extensions/filters/network/http_connection_manager/v3"
 	"google.golang.org/protobuf/encoding/prototext"
+	security "istio.io/api/security/v1beta1"
 	ztunnelpb "istio.io/istio/pkg/workloadapi/security"
+	"sigs.k8s.io/yaml"
 
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/test/e2e/istiod"
@@ -96,36 +99,73 @@ func TestL11PortsAtWaypointAreServicePorts(t *testing.T) {
 // TestL25WaypointStripsTokens also confirms T-02: a RequestAuthentication does not
 // forward the token unless forwardOriginalToken is set.
 func TestL25WaypointStripsTokens(t *testing.T) {
-	for _, forward := range []bool{false, true} {
-		extra := ""
-		if forward {
-			extra = ", forwardOriginalToken: true"
+	for extra, forward := range map[string]bool{"": false, ", forwardOriginalToken: true": true} {
+		s, _ := factWorld(t, tokenRule("copy", onService, "strip", extra))
+		got, ok := issuers(t, byName(s.Chains(waypointProxy))["inbound-vip|80|http|s0.shop.svc.cluster.local"])["strip"]
+		if !ok || got != forward {
+			t.Errorf("with %q the waypoint validates: %v, and forwards the token: %v", extra, ok, got)
 		}
-		s, _ := factWorld(t, `apiVersion: security.istio.io/v1
-kind: RequestAuthentication
-metadata: {name: copy, namespace: shop}
-spec: {`+onService+`jwtRules: [{issuer: strip, jwks: '{"keys":[]}'`+extra+`}]}`)
-		found := false
-		for _, f := range byName(s.Chains(waypointProxy))["inbound-vip|80|http|s0.shop.svc.cluster.local"].HTTP {
-			j := &jwt.JwtAuthentication{}
-			if !f.GetTypedConfig().MessageIs(j) {
-				continue
-			}
-			if err := f.GetTypedConfig().UnmarshalTo(j); err != nil {
-				t.Fatal(err)
-			}
-			for _, p := range j.Providers {
-				if p.Issuer == "strip" {
-					found = true
-					if p.Forward != forward {
-						t.Errorf("forwardOriginalToken %v: the token is forwarded: %v", forward, p.Forward)
-					}
-				}
-			}
+	}
+}
+
+// TestL24TokensAtWaypoint: a waypoint validates only by targetRefs, a sidecar only
+// without.
+func TestL24TokensAtWaypoint(t *testing.T) {
+	s, proxy := factWorld(t, tokenRule("pod", onPod, "pod", ""), tokenRule("service", onService, "service", ""))
+	// Those of issuer i are of the world: one for the namespace, one for the Gateway.
+	at := issuers(t, byName(s.Chains(waypointProxy))["inbound-vip|80|http|s0.shop.svc.cluster.local"])
+	if got := slices.Sorted(maps.Keys(at)); !slices.Equal(got, []string{"i", "service"}) {
+		t.Errorf("the waypoint validates tokens of %v", got)
+	}
+	for _, c := range s.Chains(proxy) {
+		if c.Port != podHTTP {
+			continue
 		}
-		if !found {
-			t.Error("the waypoint does not validate the tokens")
+		if got := slices.Sorted(maps.Keys(issuers(t, c))); !slices.Equal(got, []string{"i", "pod"}) {
+			t.Errorf("the sidecar validates tokens of %v", got)
 		}
+	}
+}
+
+func tokenRule(name, attach, issuer, extra string) string {
+	return "apiVersion: security.istio.io/v1\nkind: RequestAuthentication\nmetadata: {name: " + name + ", namespace: shop}\n" +
+		"spec: {" + attach + "jwtRules: [{issuer: " + issuer + `, jwks: '{"keys":[]}'` + extra + "}]}"
+}
+
+// issuers are those whose tokens a chain validates, and whether it forwards the token.
+func issuers(t *testing.T, c istiod.Chain) map[string]bool {
+	t.Helper()
+	out := map[string]bool{}
+	for _, f := range c.HTTP {
+		j := &jwt.JwtAuthentication{}
+		if !f.GetTypedConfig().MessageIs(j) {
+			continue
+		}
+		if err := f.GetTypedConfig().UnmarshalTo(j); err != nil {
+			t.Fatal(err)
+		}
+		for _, p := range j.Providers {
+			out[p.Issuer] = p.Forward
+		}
+	}
+	return out
+}
+
+// TestMetadataOfOtherFilters: a condition on what other filters know is in istiod's
+// configuration, so a proxy looks at it; mesh must not claim to know the answer.
+func TestMetadataOfOtherFilters(t *testing.T) {
+	rule := `rules: [{when: [{key: "experimental.envoy.filters.a.b[c]", values: [d]}]}]`
+	s, _ := factWorld(t, authz("shop", "w", onService, rule))
+	r := mesh.Request{Port: 80, Source: someSource, Destination: someDestination, Method: "GET", Path: "/"}
+	if got, err := httpChain(t, s).Judge(r); err == nil {
+		t.Errorf("the configuration does not ask other filters: %v", got)
+	}
+	spec := &security.AuthorizationPolicy{}
+	if err := yaml.Unmarshal([]byte("{"+rule+"}"), spec); err != nil {
+		t.Fatal(err)
+	}
+	if got := mesh.ProxyAuthz(set{policies: []policy{{spec: spec}}}.typed(), r, false); got.Outcome != mesh.OutcomeUnknown {
+		t.Errorf("mesh says %v", got)
 	}
 }
 
