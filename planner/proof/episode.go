@@ -60,13 +60,14 @@ func (e *episode) service(t *target, near bool) {
 			continue
 		}
 		e.out.Calls += len(callers) * len(t.ports)
-		if !e.odd && e.p.cleanFor(t, v, n, callers) {
+		all := e.odd || e.p.in.Exhaustive
+		if !all && e.p.cleanFor(t, v, n, callers) {
 			continue
 		}
 		for _, c := range callers {
 			if c.anyone {
 				clean := e.p.cleanOf(t, v, n, c)
-				if clean && !e.odd {
+				if clean && !all {
 					continue
 				}
 				if !clean {

@@ -1,6 +1,7 @@
 package proof
 
 import (
+	"cmp"
 	"context"
 	"maps"
 	"slices"
@@ -24,6 +25,9 @@ type Input struct {
 	Base []api.BaseObject
 	// Waves in order, with their steps.
 	Waves []api.Wave
+	// Exhaustive evaluates every Service in every state anew, for every caller. It is
+	// for tests: the result is the same.
+	Exhaustive bool
 }
 
 // StepProof is the result for the states of one step, or of one step back.
@@ -411,7 +415,7 @@ func (p *prover) step(from *state, changes []api.Change) (StepProof, *state) {
 	}
 	near := p.nearTo(e)
 	maps.Copy(concerned, near)
-	if e.odd {
+	if e.odd || p.in.Exhaustive {
 		for _, t := range p.targets {
 			concerned[t] = true
 		}
@@ -421,7 +425,8 @@ func (p *prover) step(from *state, changes []api.Change) (StepProof, *state) {
 		e.service(t, near[t])
 		delete(to.found, t)
 		if gaps := e.gaps.list(); len(gaps)+len(e.unknowns) > 0 {
-			to.found[t] = found{gaps, e.unknowns}
+			slices.SortFunc(e.unknowns, compareUnknown)
+			to.found[t] = found{gaps, slices.Compact(e.unknowns)}
 		}
 	}
 	for _, t := range inOrder(to.found) {
@@ -431,6 +436,10 @@ func (p *prover) step(from *state, changes []api.Change) (StepProof, *state) {
 	e.out.Requests = p.requests - compared
 	p.account(e)
 	return e.out, to
+}
+
+func compareUnknown(a, b UnknownCall) int {
+	return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Client, b.Client), cmp.Compare(a.Why, b.Why))
 }
 
 // nearTo are the Services whose namespace, or that of whose waypoint, a step

@@ -108,7 +108,7 @@ func (e *episode) routes(t *target, v *view) {
 	}
 	way := wayOf(v)
 	clean, known := t.routing.clean[way]
-	if known && clean && !e.odd {
+	if known && clean && !e.odd && !e.p.in.Exhaustive {
 		return
 	}
 	all := true
