@@ -51,6 +51,9 @@ type enforcers struct {
 	sidecar  *mesh.ProxyProgram
 	own      mesh.TokenRules
 	ztunnel  *mesh.ZtunnelProgram
+	// contested says why nobody knows as what the pod's sidecar serves the port;
+	// empty when it is known or makes no difference.
+	contested string
 }
 
 func (p *prover) enforcersOf(v *view, pv *podView, c *call) enforcers {
@@ -58,7 +61,30 @@ func (p *prover) enforcersOf(v *view, pv *podView, c *call) enforcers {
 	if v.waypoint != nil {
 		e.waypoint, e.tokens = p.proxy(v.attached, c.tcp), tokenRules(v.tokens)
 	}
+	if other := p.contested(pv.workload, c); other != "" &&
+		(len(pv.tokens) > 0 || slices.ContainsFunc(pv.policies, func(o policy) bool { return mesh.Authz(o.authorization).NeedsL7() })) {
+		e.contested = other
+	}
 	return e
+}
+
+// contested tells whether another Service leads to the same port of a workload's
+// pods and declares a protocol that is served differently. A sidecar has one chain
+// for the port, that of the Service which istiod happens to read first. Source:
+// buildInboundChainConfigs of pilot/pkg/networking/core/listener_inbound.go.
+func (p *prover) contested(w *api.Workload, c *call) string {
+	if c.pods {
+		return ""
+	}
+	for _, svc := range p.st.ServicesOf(w) {
+		for _, port := range svc.Ports {
+			o := call{service: svc, port: port}
+			if port.Transport != "UDP" && o.podPort(w) == c.podPort(w) && servedAsTCP(port) != c.tcp {
+				return svc.Ref().String() + " leads to the same port of the pods and declares another protocol"
+			}
+		}
+	}
+	return ""
 }
 
 func tokenRules(ts []tokens) mesh.TokenRules {
@@ -119,6 +145,9 @@ func (p *prover) judge(e *enforcers, w way, c *call, r mesh.Request) decision {
 		checked := e.own.Validate(r)
 		if checked.Outcome != mesh.Allowed {
 			return decision{checked.Verdict, atPod}
+		}
+		if e.contested != "" {
+			return decision{mesh.Verdict{By: e.contested}, atPod}
 		}
 		second.Verdict = e.sidecar.Verdict(checked.Seen)
 	case mesh.ModeAmbient:

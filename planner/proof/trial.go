@@ -39,15 +39,9 @@ func (t *Trial) After(changes []api.Change) *Situation {
 // Gaps are the differences that a call meets in a situation: with its callers as
 // they are today, or with all of them ambient. There is at most one of each kind.
 func (t *Trial) Gaps(s *Situation, e api.Edge, moved bool) []Gap {
-	x := t.targets[e.To]
+	x, v := t.viewIn(s, e.To)
 	if x == nil {
 		return nil
-	}
-	v := s.views[x]
-	if v == nil {
-		built := t.p.viewOf(s.world, x.service)
-		v = &built
-		s.views[x] = v
 	}
 	ws, ok := t.p.stands[e.From]
 	if !ok {

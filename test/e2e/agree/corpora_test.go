@@ -4,12 +4,9 @@ import (
 	"fmt"
 	"slices"
 	"strconv"
-	"strings"
 	"testing"
 
-	meshconfig "istio.io/api/mesh/v1alpha1"
 	security "istio.io/api/security/v1beta1"
-	istiomesh "istio.io/istio/pkg/config/mesh"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/internal/corpora"
@@ -55,13 +52,13 @@ func TestCorpora(t *testing.T) {
 // compareMesh compares all workloads of a mesh and returns how many have policies.
 func compareMesh(t *testing.T, state *mesh.State) int {
 	t.Helper()
-	c := istiod.Config{Mesh: meshOf(state)}
+	c := istiod.Config{Mesh: istiod.MeshOf(state)}
 	for _, p := range state.AuthorizationPolicies() {
 		c.Policies = append(c.Policies, istiod.Policy{Namespace: p.Namespace, Name: p.Name, Annotations: p.Annotations(), Spec: p.Spec})
 	}
 	docs := map[string]bool{}
 	for _, p := range c.Mesh.ExtensionProviders {
-		docs[authorizer(p)] = true
+		docs[istiod.Authorizer(p)] = true
 	}
 	var proxies []istiod.Proxy
 	var workloads []*api.Workload
@@ -133,29 +130,6 @@ func attached(state *mesh.State, workloads []*api.Workload) []set {
 		}
 	}
 	return out
-}
-
-// meshOf takes from a mesh's settings what authorization depends on.
-func meshOf(state *mesh.State) *meshconfig.MeshConfig {
-	out := istiomesh.DefaultMeshConfig()
-	out.RootNamespace, out.TrustDomain = state.RootNamespace(), state.TrustDomain()
-	for _, mc := range state.MeshConfigs() {
-		out.TrustDomainAliases, out.ExtensionProviders = mc.Spec.TrustDomainAliases, mc.Spec.ExtensionProviders
-	}
-	return out
-}
-
-// authorizer is the Service of an external authorizer, without which istiod denies.
-func authorizer(p *meshconfig.MeshConfig_ExtensionProvider) string {
-	host, port := p.GetEnvoyExtAuthzGrpc().GetService(), p.GetEnvoyExtAuthzGrpc().GetPort()
-	if host == "" {
-		host, port = p.GetEnvoyExtAuthzHttp().GetService(), p.GetEnvoyExtAuthzHttp().GetPort()
-	}
-	parts := strings.Split(host, ".")
-	if len(parts) < 2 {
-		return ""
-	}
-	return fmt.Sprintf("apiVersion: v1\nkind: Service\nmetadata: {name: %s, namespace: %s}\nspec: {clusterIP: 10.97.0.%d, ports: [{name: http, port: %d}]}", parts[0], parts[1], port%250+1, port)
 }
 
 func sidecarOf(ns string) string {

@@ -216,6 +216,8 @@ type Chain struct {
 	Name string
 	// Port of the match of a sidecar's chain; 0 at a waypoint.
 	Port uint32
+	// Transport of the match: "tls", "raw_buffer", or empty for both.
+	Transport string
 	// HTTP filters in order; nil for a chain that serves TCP.
 	HTTP []*hcm.HttpFilter
 	// Network filters in order.
@@ -258,7 +260,7 @@ func (s *Server) Listener(p Proxy, name string) *listener.Listener {
 }
 
 func (s *Server) chain(fc *listener.FilterChain) Chain {
-	c := Chain{Name: fc.Name, Port: fc.GetFilterChainMatch().GetDestinationPort().GetValue(), Network: fc.Filters}
+	c := Chain{Name: fc.Name, Port: fc.GetFilterChainMatch().GetDestinationPort().GetValue(), Transport: fc.GetFilterChainMatch().GetTransportProtocol(), Network: fc.Filters}
 	for _, f := range fc.Filters {
 		h := &hcm.HttpConnectionManager{}
 		if !f.GetTypedConfig().MessageIs(h) {
