@@ -69,20 +69,35 @@ func (s *State) Mode(w *api.Workload) Mode {
 	if ns == nil {
 		return ModeUnknown
 	}
-	if w.HostNetwork {
+	return FreshMode(ns, w)
+}
+
+// FreshMode is the mode of a new pod of a workload that is no gateway, by its labels
+// and those of its namespace.
+func FreshMode(ns *api.Namespace, w *api.Workload) Mode {
+	switch {
+	case w.HostNetwork:
 		return ModeNone
-	}
-	if w.ManualProxy || Injected(ns, w) {
+	case w.ManualProxy || Injected(ns, w):
 		return ModeSidecar
-	}
-	if Captured(ns, w) {
+	case Captured(ns, w):
 		return ModeAmbient
-	}
-	if ns.Implied {
+	case ns.Implied && !neverInMesh(ns, w):
 		// Nobody showed us the Namespace object, so its labels are not known.
 		return ModeUnknown
 	}
 	return ModeNone
+}
+
+// neverInMesh tells whether a pod stays out of the mesh whatever the labels of its
+// namespace are: neither the injector nor istio-cni touches kube-system, and a pod
+// may refuse both (facts E-03, E-04, E-29).
+func neverInMesh(ns *api.Namespace, w *api.Workload) bool {
+	inject, labelled := w.PodLabels[LabelInject]
+	if !labelled {
+		inject = w.PodAnnotations[LabelInject]
+	}
+	return ns.Name == "kube-system" || inject == "false" && w.PodLabels[LabelDataplaneMode] == "none"
 }
 
 // observedMode reads the mode off the live pods.

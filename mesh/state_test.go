@@ -55,6 +55,28 @@ func TestModeOfImpliedNamespaceIsUnknown(t *testing.T) {
 	}
 }
 
+// TestModeOutOfAnyNamespace: what no label of a namespace can change is known though
+// nobody showed the namespace.
+func TestModeOutOfAnyNamespace(t *testing.T) {
+	for _, c := range []struct {
+		name, namespace string
+		pod             map[string]string
+		want            Mode
+	}{
+		{"neither the injector nor istio-cni touches kube-system", "kube-system", nil, ModeNone},
+		{"refuses both", "shop", map[string]string{LabelInject: "false", LabelDataplaneMode: "none"}, ModeNone},
+		{"refuses the sidecar only", "shop", map[string]string{LabelInject: "false"}, ModeUnknown},
+	} {
+		s, _ := New(&api.Inventory{
+			Namespaces: []api.Namespace{{Name: c.namespace, Implied: true}},
+			Workloads:  []api.Workload{{Kind: "Deployment", Namespace: c.namespace, Name: "web", PodLabels: c.pod}},
+		})
+		if got := s.Mode(&s.Workloads()[0]); got != c.want {
+			t.Errorf("%s: mode = %v, want %v", c.name, got, c.want)
+		}
+	}
+}
+
 func TestUndecodableSpecIsUnknown(t *testing.T) {
 	_, unknowns := New(&api.Inventory{Objects: []api.Object{{
 		APIVersion: "security.istio.io/v1", Kind: "AuthorizationPolicy", Namespace: "shop", Name: "bad",

@@ -116,7 +116,7 @@ func (s *stepper) levels(namespaces []string) [][]string {
 // batches splits the workloads of a namespace, clients before servers. A server
 // whose rules need layer 7 never restarts in the same batch as one of its known
 // callers: once its pods are ambient, a caller that still has a sidecar goes past
-// the waypoint (facts M-12).
+// the waypoint (facts M-12). One whose callers nobody named shares it with nobody.
 func (s *stepper) batches(ns string) []batch {
 	limit := cmp.Or(s.policy.Capacity.RestartBatch, defaultRestartBatch)
 	byRef := map[api.Ref]*api.Workload{}
@@ -133,7 +133,7 @@ func (s *stepper) batches(ns string) []batch {
 		strict, guards := s.strict(w)
 		together := slices.ContainsFunc(cur.workloads, func(c *api.Workload) bool {
 			return slices.ContainsFunc(strict, func(d *api.Decision) bool { return s.callers[d.Subject][c.Ref()] })
-		})
+		}) || len(cur.workloads) > 0 && (s.order.open[ref] || s.order.open[cur.workloads[len(cur.workloads)-1].Ref()])
 		if len(cur.workloads) >= limit || together || (len(guards) > 0 && len(cur.workloads) > 0 && len(cur.guard) == 0) {
 			out = append(out, cur)
 			cur = batch{}

@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"cmp"
 	"slices"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -15,21 +16,33 @@ type cutoverOrder struct {
 	bySubject map[api.Ref]*api.Decision
 	// within are the edges whose ends are in one namespace, by namespace.
 	within map[string][]api.Edge
+	// open are the workloads behind a waypoint that decides who may do what, whose
+	// callers nobody named: everybody may be one.
+	open map[api.Ref]bool
 }
 
 func newCutoverOrder(st *mesh.State, ds []api.Decision, edges []api.Edge) *cutoverOrder {
-	o := &cutoverOrder{st: st, f: &fates{st: st, found: map[api.Ref][]*api.Workload{}}, bySubject: decisionsBySubject(ds), within: map[string][]api.Edge{}}
+	o := &cutoverOrder{st: st, f: &fates{st: st, found: map[api.Ref][]*api.Workload{}}, bySubject: decisionsBySubject(ds), within: map[string][]api.Edge{}, open: map[api.Ref]bool{}}
+	called := map[api.Ref]bool{}
 	for _, e := range edges {
+		called[e.To] = true
 		if e.From.Namespace == e.To.Namespace {
 			o.within[e.To.Namespace] = append(o.within[e.To.Namespace], e)
+		}
+	}
+	for _, d := range ds {
+		if d.Kind == api.Waypoint && authorizes(d.Needs) && !called[d.Subject] {
+			for _, w := range d.Workloads {
+				o.open[w] = true
+			}
 		}
 	}
 	return o
 }
 
 // of lists the workloads of a namespace in the order in which they
-// restart: a client before the servers it calls, and by name where no known call
-// decides. Workloads that call each other in a circle stand together, by name.
+// restart: a client before the servers it calls, and where no known call decides,
+// servers that anybody may call last, and the rest by name. Workloads that call each other in a circle stand together, by name.
 func (o *cutoverOrder) of(namespace string) []api.Ref {
 	st := o.st
 	byName := map[string]api.Ref{}
@@ -55,12 +68,26 @@ func (o *cutoverOrder) of(namespace string) []api.Ref {
 		}
 	}
 	var out []api.Ref
-	for _, comp := range clientsFirst(components(names, calls), calls) {
+	circles := components(names, calls)
+	slices.SortStableFunc(circles, func(a, b []string) int {
+		return cmp.Compare(o.opened(a, byName), o.opened(b, byName))
+	})
+	for _, comp := range clientsFirst(circles, calls) {
 		for _, n := range comp {
 			out = append(out, byName[n])
 		}
 	}
 	return out
+}
+
+// opened is 1 for workloads of which any may be called by anybody.
+func (o *cutoverOrder) opened(names []string, byName map[string]api.Ref) int {
+	for _, n := range names {
+		if o.open[byName[n]] {
+			return 1
+		}
+	}
+	return 0
 }
 
 // clientsFirst sorts components topologically; of those that are ready the one

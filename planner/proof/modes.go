@@ -34,17 +34,7 @@ func (p *prover) fresh(w world, wl *api.Workload, labels map[string]string) mesh
 	}
 	n, t := *ns, *wl
 	n.Labels, t.PodLabels = labels, w.podLabels(wl)
-	switch {
-	case wl.HostNetwork:
-		return mesh.ModeNone
-	case wl.ManualProxy || mesh.Injected(&n, &t):
-		return mesh.ModeSidecar
-	case mesh.Captured(&n, &t):
-		return mesh.ModeAmbient
-	case ns.Implied:
-		return mesh.ModeUnknown
-	}
-	return mesh.ModeNone
+	return mesh.FreshMode(&n, &t)
 }
 
 // modesOf are the modes that pods of a workload may have in a state: that of the
