@@ -26,7 +26,7 @@ type httpRule struct {
 // mergedRules is rule i of a VirtualService, or the rules of the delegate that it names merged with it. A delegate that
 // is missing or not exported to the namespace drops the rule. Source: pilot/pkg/model/virtualservice_controller.go
 // (mergeVirtualServices) and virtualservice.go (MergeHTTPRoutes).
-func (x *trafficIndex) mergedRules(o *api.Object, rule map[string]any, i int, delegates map[nsName]delegate) []httpRule {
+func (x *trafficIndex) mergedRules(o *api.Object, rule map[string]any, i int) []httpRule {
 	d, ok := rule["delegate"].(map[string]any)
 	if !ok {
 		return []httpRule{{o, o.Namespace, fmt.Sprintf("spec.http[%d]", i), rule}}
@@ -35,7 +35,7 @@ func (x *trafficIndex) mergedRules(o *api.Object, rule map[string]any, i int, de
 	if ns == "" {
 		ns = o.Namespace
 	}
-	del, ok := delegates[nsName{ns, textOf(d["name"])}]
+	del, ok := x.delegates[nsName{ns, textOf(d["name"])}]
 	if !ok || !slices.Contains(del.export, "*") && !slices.Contains(del.export, o.Namespace) {
 		return nil
 	}

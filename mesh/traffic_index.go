@@ -33,6 +33,8 @@ type trafficIndex struct {
 	vsExport, drExport, svcExport []string
 	// disagree says that revisions of the control plane have other defaults; only one counts for a proxy.
 	disagree string
+	// delegates are the VirtualServices without hosts.
+	delegates map[nsName]delegate
 	// gateways are the selectors of the Istio Gateways by "namespace/name".
 	gateways map[string]map[string]string
 }

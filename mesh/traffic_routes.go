@@ -209,10 +209,10 @@ func waypointL4(rs []*trafficRoute, host string, port int32) (string, *trafficRo
 
 // virtualServices reads the VirtualServices, with their delegates merged in.
 func (x *trafficIndex) virtualServices() []*trafficRoute {
-	delegates := map[nsName]delegate{}
+	x.delegates = map[nsName]delegate{}
 	for _, v := range x.ix.virtual {
 		if len(v.Spec.GetHosts()) == 0 {
-			delegates[nsName{v.Namespace, v.Name}] = delegate{v.Object, exportSet(v.Spec.GetExportTo(), x.vsExport, v.Namespace)}
+			x.delegates[nsName{v.Namespace, v.Name}] = delegate{v.Object, exportSet(v.Spec.GetExportTo(), x.vsExport, v.Namespace)}
 		}
 	}
 	var out []*trafficRoute
@@ -228,7 +228,7 @@ func (x *trafficIndex) virtualServices() []*trafficRoute {
 		r.gateways = gatewayNames(v.Spec.GetGateways(), v.Namespace)
 		for i, h := range listAt(v.Content, "spec", "http") {
 			rule, _ := h.(map[string]any)
-			for _, m := range x.mergedRules(v.Object, rule, i, delegates) {
+			for _, m := range x.mergedRules(v.Object, rule, i) {
 				r.http = append(r.http, x.httpEntries(m)...)
 			}
 		}

@@ -49,6 +49,11 @@ var matrix = map[string]row{
 		mayNot: concat(outsideWorld, clusterClients, []string{"time"}),
 		why:    "translate turns one object into its ambient twin: a pure function of the mesh",
 	},
+	"planner/convert": {
+		may:    []string{"api/...", "mesh/...", "planner/translate"},
+		mayNot: concat(outsideWorld, clusterClients),
+		why:    "convert turns VirtualServices into routes: a pure function of the mesh and of what the cluster's definitions allow",
+	},
 	"planner": {
 		may:    []string{"api/...", "mesh/...", "planner/..."},
 		mayNot: concat(outsideWorld, clusterClients),
