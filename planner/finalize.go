@@ -52,7 +52,7 @@ func (s *stepper) finalizePolicy(st *step, p policyAt) {
 		return
 	}
 	st.patch(p.Object, func(c api.Content) bool { translate.KeepL4Rules(c); return true },
-		fmt.Sprintf("only the %d rules that ztunnel enforces stay here; the others are enforced by the copy at the waypoint", left), "C-61", "O-35")
+		fmt.Sprintf("only %s that ztunnel enforces stays here; the others are enforced by the copy at the waypoint", counted(left, "rule")), "C-61", "O-35")
 }
 
 // allBehindWaypoint tells whether every workload in the mesh that a selector

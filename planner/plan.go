@@ -115,6 +115,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 		return nil, err
 	}
 	settle(p, policy, in.Inventory)
+	p.Objects = Dispose(st, p)
 	return p, nil
 }
 

@@ -71,6 +71,7 @@ func stages(t *testing.T, path string) map[string][]byte {
 		"waves":       []byte(waves(p)),
 		"steps":       []byte(steps(p)),
 		"objects":     objects(t, p),
+		"fates":       []byte(fates(p)),
 	}
 }
 
@@ -78,6 +79,22 @@ func decisions(p *api.MigrationPlan) string {
 	var b strings.Builder
 	for _, d := range p.Decisions {
 		fmt.Fprintf(&b, "%s: %s, %s\n", d.Subject, d.Kind, d.Why)
+	}
+	return b.String()
+}
+
+// fates says what becomes of every object of the mesh.
+func fates(p *api.MigrationPlan) string {
+	var b strings.Builder
+	for _, x := range p.Objects {
+		fmt.Fprintf(&b, "%s %s", x.Fate, x.Object)
+		if x.Part != "" {
+			fmt.Fprintf(&b, " %s", x.Part)
+		}
+		for _, o := range x.Into {
+			fmt.Fprintf(&b, " -> %s", o)
+		}
+		fmt.Fprintf(&b, ": %s\n", x.Why)
 	}
 	return b.String()
 }

@@ -49,6 +49,7 @@ func Explain(p *api.MigrationPlan, subject string) ([]byte, error) {
 	t.explainConstraints(p, s)
 	t.explainFindings(p, s)
 	t.explainUnknowns(p, s)
+	t.explainObjects(p, s)
 	t.explainChanges(p, s)
 	if t.b.Len() == before {
 		return nil, &SubjectError{Subject: subject, Near: near(p, s)}
@@ -263,6 +264,36 @@ func (t *text) explainUnknowns(p *api.MigrationPlan, s subject) {
 		}
 		t.unknown("  ", u)
 		t.evidence("    ", u.Evidence)
+	}
+}
+
+// explainObjects says what becomes of the subject as an object of the mesh.
+func (t *text) explainObjects(p *api.MigrationPlan, s subject) {
+	first := true
+	for i := range p.Objects {
+		x := &p.Objects[i]
+		if !s.is(x.Object) && !slices.ContainsFunc(x.Into, s.is) {
+			continue
+		}
+		if first {
+			t.heading("OBJECTS", bold)
+			first = false
+		}
+		name := x.Object.String()
+		if x.Part != "" {
+			name += " " + x.Part
+		}
+		t.item("  ", fmt.Sprintf("%s: %s", name, strings.ToLower(cmp.Or(string(x.Fate), "not set"))))
+		t.item("    why: ", x.Why+bracket(strings.Join(x.Facts, ", ")))
+		for _, o := range x.Into {
+			t.item("    into: ", o.String())
+		}
+		if x.Proof != "" {
+			t.item("    proof: ", x.Proof)
+		}
+		if len(x.Findings) > 0 {
+			t.item("    see: ", strings.Join(x.Findings, ", "))
+		}
 	}
 }
 

@@ -32,6 +32,7 @@ func Table(p *api.MigrationPlan, width int, color bool) []byte {
 	t.findings(p, api.Blocker, "BLOCKERS: a person must decide", red)
 	t.findings(p, api.Warning, "WARNINGS", yellow)
 	t.unknowns(p)
+	t.objects(p)
 	t.next(p)
 	return []byte(t.b.String())
 }

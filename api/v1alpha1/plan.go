@@ -25,8 +25,10 @@ type MigrationPlan struct {
 	Constraints []Constraint    `json:"constraints"`
 	Findings    []Finding       `json:"findings"`
 	Unknowns    []Unknown       `json:"unknowns"`
-	Coverage    []KindCoverage  `json:"coverage"`
-	Cost        Cost            `json:"cost"`
+	// Objects says of every object of the mesh what the plan makes of it; sorted.
+	Objects  []Disposition  `json:"objects"`
+	Coverage []KindCoverage `json:"coverage"`
+	Cost     Cost           `json:"cost"`
 	// Proof sums the proofs of all steps up.
 	Proof PlanProof `json:"proof"`
 	// Calls is the call graph that the proof relies on, without evidence.
