@@ -3,6 +3,7 @@ package mesh
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
@@ -42,6 +43,8 @@ func (p Place) String() string {
 
 // Acting is which routes and traffic policies act on a call on one way.
 type Acting struct {
+	// Call is the service and port that the call is for.
+	Call  RouteCall
 	Where Place
 	// Why says in words why it is this place: "ambient client, service has no waypoint".
 	Why string
@@ -69,6 +72,8 @@ type Applied struct {
 	Host string
 	// Features sorted by name.
 	Features []Feature
+	// Rule is what stands there, for CompileRoutes; nil for policies and for rules of TCP and TLS.
+	Rule *RouteRule
 }
 
 // Feature is one thing that a rule asks for.
@@ -119,6 +124,10 @@ func (s *State) Traffic(client *api.Workload, clientMode Mode, svc *api.Service,
 		return Acting{Unknown: fmt.Sprintf("the mode of %s is not known", client.Ref())}
 	case ModeMixed:
 		return Acting{Unknown: fmt.Sprintf("%s has pods of several modes: ask for each of them", client.Ref())}
+	}
+	out.Call = RouteCall{strings.ToLower(c.host), port.Port}
+	if out.Then != nil {
+		out.Then.Call = out.Call
 	}
 	if out.Where != PlaceNone {
 		out.addUnknown(c.x.disagree)
@@ -173,6 +182,9 @@ func (c trafficCall) nobody(why string) Acting {
 // as well, is nothing that it asks for.
 func (c trafficCall) applied(e routeEntry, protocol string) Applied {
 	a := Applied{Object: e.object, Path: e.path, Protocol: protocol, Features: e.features}
+	if protocol == "http" {
+		a.Rule = c.x.routeRule(e)
+	}
 	own := []string{c.host, destination{host: c.host, port: c.port.Port}.String()}
 	if slices.Contains(own, a.feature("route")) {
 		a.Features = slices.DeleteFunc(slices.Clone(a.Features), func(f Feature) bool { return f.Name == "route" })

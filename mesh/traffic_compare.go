@@ -54,6 +54,8 @@ type TrafficDiff struct {
 	Requests string
 	// Why says what the call meets now.
 	Why string
+	// Example is a request that fares otherwise, when the routers of both states tell of one; nil when they do not.
+	Example *RouteDifference
 }
 
 // String is the difference as a sentence: "timeout 2s of spec.http[0] of VirtualService shop/orders no longer
@@ -108,9 +110,41 @@ func CompareTraffic(before, after Acting) []TrafficDiff {
 	gatewayAfter, meshAfter := after.hops()
 	for _, protocol := range []string{"http", "tcp", "tls"} {
 		out = append(out, compareRoutes(ofProtocol(gatewayBefore, protocol), ofProtocol(gatewayAfter, protocol), after.Why)...)
-		out = append(out, compareRoutes(ofProtocol(meshBefore, protocol), ofProtocol(meshAfter, protocol), after.Why)...)
+		diffs := compareRoutes(ofProtocol(meshBefore, protocol), ofProtocol(meshAfter, protocol), after.Why)
+		if protocol == "http" && len(diffs) > 0 {
+			diffs = provenRoutes(diffs, before, after)
+		}
+		out = append(out, diffs...)
 	}
 	return append(out, comparePolicies(before, after)...)
+}
+
+// provenRoutes asks the routers for the mesh: when they are proven to do the same with every request, rules that read
+// differently are no difference.
+func provenRoutes(diffs []TrafficDiff, before, after Acting) []TrafficDiff {
+	_, was := before.hops()
+	_, now := after.hops()
+	if before.Unknown != "" || after.Unknown != "" {
+		return diffs
+	}
+	a, why := CompileRoutes(ofProtocol(was, "http"), before.Call, RouteOptions{})
+	if why != "" {
+		return diffs
+	}
+	b, why := CompileRoutes(ofProtocol(now, "http"), after.Call, RouteOptions{})
+	if why != "" {
+		return diffs
+	}
+	d, unknown := CompareRouters(a, b, RouteOptions{})
+	switch {
+	case d == nil && unknown == "":
+		return nil
+	case d != nil:
+		for i := range diffs {
+			diffs[i].Example = d
+		}
+	}
+	return diffs
 }
 
 // hops are the routes that a gateway applies and those for the mesh.

@@ -175,6 +175,7 @@ func (x *trafficIndex) ruleEntries(o routeObject) []routeEntry {
 			return nil
 		}
 		e := routeEntry{object: o.Ref(), path: path, features: features, to: to, catchAll: true, rank: rankOfMatch(o.Kind, nil)}
+		e.source = RouteRule{Kind: o.Kind, Namespace: o.Namespace, Rule: rule}
 		matches := listAt(rule, "matches")
 		if len(matches) == 0 {
 			out = append(out, e)
@@ -184,6 +185,7 @@ func (x *trafficIndex) ruleEntries(o routeObject) []routeEntry {
 			c, _ := m.(map[string]any)
 			me := e
 			me.path = fmt.Sprintf("%s.matches[%d]", path, j)
+			me.source.Match = c
 			me.rank = rankOfMatch(o.Kind, c)
 			me.catchAll = o.Kind == "HTTPRoute" && anyRequest(c) || len(c) == 0
 			if !me.catchAll {

@@ -48,6 +48,8 @@ type routeEntry struct {
 	// subnets: the rule holds for some addresses of the destination only, which a waypoint does not look at.
 	subnets bool
 	to      []destination
+	// source is the rule and its condition as they stand, of HTTP.
+	source RouteRule
 	// rank orders the rules of Gateway API routes.
 	rank [5]int
 }
@@ -255,6 +257,7 @@ func gatewayNames(names []string, namespace string) []string {
 func (x *trafficIndex) httpEntries(m httpRule) []routeEntry {
 	base, to := x.ruleFeatures(m)
 	e := routeEntry{object: m.object.Ref(), path: m.path, features: base, to: to, catchAll: true}
+	e.source = RouteRule{Kind: "VirtualService", Namespace: m.namespace, Rule: m.rule}
 	matches := listAt(m.rule, "match")
 	if len(matches) == 0 {
 		return []routeEntry{e}
@@ -264,6 +267,7 @@ func (x *trafficIndex) httpEntries(m httpRule) []routeEntry {
 		c, _ := raw.(map[string]any)
 		me := e
 		me.path = fmt.Sprintf("%s.match[%d]", m.path, j)
+		me.source.Match = c
 		me.match = readMatch(c, m.namespace)
 		me.catchAll = matchesAll(c)
 		if !me.catchAll {
@@ -286,6 +290,40 @@ func readMatch(c map[string]any, namespace string) routeMatch {
 		}
 	}
 	return m
+}
+
+// routeRule is the rule of an entry with what istiod looks up for it.
+func (x *trafficIndex) routeRule(e routeEntry) *RouteRule {
+	out := e.source
+	out.Domain = x.ix.clusterDomain
+	if len(x.ix.meshConfig) > 0 {
+		out.Retries = x.ix.meshConfig[0].Spec.GetDefaultHttpRetryPolicy()
+	}
+	for _, d := range e.to {
+		svc, entries := x.ix.hosts[d.host], x.ix.entryHosts[d.host]
+		var ports []int32
+		switch {
+		case svc != nil && svc.ExternalName != "":
+			out.Aliases = append(out.Aliases, d.host)
+		case svc != nil:
+			for _, p := range svc.Ports {
+				ports = append(ports, p.Port)
+			}
+		case len(entries) > 0:
+			for _, p := range entries[0].Spec.GetPorts() {
+				ports = append(ports, int32(p.GetNumber()))
+			}
+		default:
+			out.Missing = append(out.Missing, d.host)
+		}
+		if len(ports) == 1 {
+			if out.Ports == nil {
+				out.Ports = map[string]int32{}
+			}
+			out.Ports[d.host] = ports[0]
+		}
+	}
+	return &out
 }
 
 // matchesAll tells whether a condition lets every request pass (route.go, IsCatchAllRoute).
