@@ -66,16 +66,18 @@ func (c *conversion) http(vs []mesh.Typed[*networking.VirtualService]) []api.Con
 	if c.class() != Converted {
 		return nil
 	}
-	var out []api.Content
 	if same(lists) {
-		for n, o := range objects[0] {
-			out = c.write(out, c.httpRoute(o, 0, n))
-		}
-		return out
+		ports, objects = []int32{0}, objects[:1]
 	}
+	grpc := c.onlyGRPC(objects)
+	var out []api.Content
 	for i, port := range ports {
 		for n, o := range objects[i] {
-			out = c.write(out, c.httpRoute(o, port, n))
+			if grpc {
+				out = c.write(out, c.grpcRoute(o, port, n))
+			} else {
+				out = c.write(out, c.httpRoute(o, port, n))
+			}
 		}
 	}
 	return out
