@@ -132,3 +132,9 @@ func (s *State) VirtualServiceExport(v Typed[*networking.VirtualService]) []stri
 
 // OlderFirst compares objects by istiod's order: creation time, name, namespace.
 func OlderFirst(a, b *api.Object) int { return compareAge(a, b) }
+
+// Dated tells whether the creation time of an object is known.
+func Dated(o *api.Object) bool {
+	_, ok := created(o)
+	return ok
+}

@@ -591,18 +591,26 @@ func (c *conversion) retry(r *rule, p *networking.HTTPRetry) *gwv1.HTTPRouteRetr
 	} else if b != nil {
 		c.drop(r.Object, at+".backoff", "C-41", "it has no effect without attempts")
 	}
-	if attempts > 0 && p.GetRetryOn() != "" {
+	switch {
+	case attempts <= 0:
+	case p.GetRetryOn() == "":
+		keep(".retryOn", "C-40", namesCodes)
+	default:
 		c.retryOn(r, p.GetRetryOn(), out)
 	}
 	return out
 }
 
-// retryOn writes what is retried: a route names status codes, and the rest is always the same (facts C-40). Left out
-// it is the same in both, but for status codes that a client asks for by a header of its own.
+// namesCodes is why retries without retryOn stay: Envoy then takes status codes from a header of the request.
+// Source: pilot/pkg/networking/core/route/retry/retry.go (defaultRetryOn).
+const namesCodes = "without retryOn, requests may also name the status codes to retry on, in the header x-envoy-retriable-status-codes; a route does not let them. " +
+	"Let retryOn be connect-failure,refused-stream,unavailable,cancelled if nobody does"
+
+// retryOn writes what is retried: a route names status codes, and the rest is always the same (facts C-40).
 func (c *conversion) retryOn(r *rule, list string, out *gwv1.HTTPRouteRetry) {
 	at := r.Path + ".retries.retryOn"
 	var rest []string
-	codes := map[int]bool{}
+	codes, named := map[int]bool{}, false
 	for _, part := range strings.Split(list, ",") {
 		part = strings.TrimSpace(part)
 		if n, err := strconv.Atoi(part); err == nil {
@@ -612,9 +620,14 @@ func (c *conversion) retryOn(r *rule, list string, out *gwv1.HTTPRouteRetry) {
 			codes[n] = true
 			continue
 		}
-		if part != "" && part != "retriable-status-codes" {
+		if part == "retriable-status-codes" {
+			named = true
+		} else if part != "" {
 			rest = append(rest, part)
 		}
+	}
+	if named && len(codes) == 0 {
+		c.keep(r.Object, at, "C-40", namesCodes)
 	}
 	slices.Sort(rest)
 	if rest = slices.Compact(rest); !slices.Equal(rest, sameRetryOn) {

@@ -113,7 +113,7 @@ func together(st *mesh.State, all []mesh.Typed[*networking.VirtualService], resu
 			}
 			for _, h := range v.Spec.GetHosts() {
 				if r := results[st.ResolveHost(h, v.Namespace)]; r.Class == Converted {
-					r.Class, r.Objects, changed = Kept, nil, true
+					r.Class, r.Objects, r.Versions, changed = Kept, nil, nil, true
 					r.Why = append(r.Why, Reason{Object: v.Ref(), Path: "spec.gateways", Fact: "C-12",
 						Text: "it is for gateways too, and another of its hosts stays: one object cannot be for other hosts at gateways than in the mesh"})
 				}

@@ -72,10 +72,18 @@ type HostResult struct {
 	// Objects to create when Class is Converted: version Services, their DestinationRules, routes. Sorted by kind,
 	// namespace and name; the same version Service may be part of several hosts.
 	Objects []api.Content
+	// Versions are the Services of subsets that the routes lead to, also those that exist already; sorted.
+	Versions []VersionService
 	// Why are the reasons of Kept or Blocked; of a blocked host also those that would have kept it.
 	Why []Reason
 	// Dropped is what has no counterpart and why nothing is lost by that.
 	Dropped []Reason
+}
+
+// VersionService is a Service that stands for a subset of another: it has the same endpoints (facts C-50).
+type VersionService struct {
+	Service, Of api.Ref
+	Subset      string
 }
 
 // VirtualServiceResult is what becomes of one VirtualService.

@@ -22,7 +22,7 @@ func TestEveryField(t *testing.T) {
 		`http: [{route: [{destination: {host: reviews}}]}]`,
 		`http: [{match: [{uri: {exact: /x}}], route: [{destination: {host: reviews}}], rewrite: {authority: a.example.com}}, {route: [{destination: {host: reviews}}]}]`,
 		`http: [{match: [{uri: {exact: /x}}], redirect: {authority: a.example.com}}]`,
-		`http: [{route: [{destination: {host: reviews}}], retries: {attempts: 2}, mirror: {host: ratings}}]`,
+		`http: [{route: [{destination: {host: reviews}}], retries: {attempts: 2, retryOn: "unavailable,cancelled,connect-failure,refused-stream"}, mirror: {host: ratings}}]`,
 		`http: [{route: [{destination: {host: reviews}}], mirrors: [{destination: {host: ratings}}]}]`,
 		`http: [{route: [{destination: {host: reviews}, headers: {request: {}, response: {}}}], headers: {request: {}, response: {}}}]`,
 		`http: [{route: [{destination: {host: reviews}}], corsPolicy: {allowOrigins: [{exact: "https://a.example.com"}], maxAge: 5s, unmatchedPreflights: IGNORE}}]`,

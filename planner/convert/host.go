@@ -96,7 +96,7 @@ func (n *names) host(st *mesh.State, cluster Cluster, host string, vs []mesh.Typ
 	out.Class, out.Dropped = c.class(), tidy(c.dropped)
 	out.Why = tidy(append(slices.Clone(c.blocked), c.kept...))
 	if out.Class == Converted {
-		out.Objects = sortObjects(objects)
+		out.Objects, out.Versions = sortObjects(objects), c.stands()
 	}
 	return out
 }

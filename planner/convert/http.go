@@ -48,6 +48,7 @@ func (c *conversion) http(vs []mesh.Typed[*networking.VirtualService]) []api.Con
 		return nil
 	}
 	written := c.read(rules)
+	c.ages(vs, written)
 	if c.class() == Blocked {
 		// The actions are looked at all the same, so that every finding is made at once.
 		for _, r := range rules {
@@ -122,6 +123,26 @@ func (c *conversion) read(rules []*rule) []written {
 		}
 	}
 	return out
+}
+
+// ages blocks a host where it depends on the age of the VirtualServices which rule is first, and that is not known
+// (facts L-30).
+func (c *conversion) ages(vs []mesh.Typed[*networking.VirtualService], list []written) {
+	for _, v := range vs {
+		if mesh.Dated(v.Object) {
+			continue
+		}
+		for i, a := range list {
+			for _, b := range list[i+1:] {
+				if a.rule.virtualService != b.rule.virtualService && (a.rule.virtualService == v.Object || b.rule.virtualService == v.Object) && !a.disjoint(b.condition) {
+					c.block(v.Object, "metadata.creationTimestamp", "L-30",
+						fmt.Sprintf("a request can fit rules of %s and of %s; the older comes first, and it is not known which that is", a.rule.virtualService.Ref(), b.rule.virtualService.Ref()),
+						"read the inventory from the cluster, or make one VirtualService of them")
+					return
+				}
+			}
+		}
+	}
 }
 
 // onPort are the rules for requests to one port, by route object.

@@ -1,8 +1,8 @@
 package convert_test
 
 import (
+	"context"
 	"strings"
-	"testing"
 
 	"sigs.k8s.io/yaml"
 
@@ -75,10 +75,17 @@ spec:
 ---
 `
 
+// tester is what tests and properties have in common.
+type tester interface {
+	Helper()
+	Fatal(args ...any)
+	Fatalf(format string, args ...any)
+}
+
 // read is the state of a mesh written as YAML.
-func read(t testing.TB, documents string) *mesh.State {
+func read(t tester, documents string) *mesh.State {
 	t.Helper()
-	inv, err := inventory.Read(t.Context(), inventory.Options{Paths: []string{"-"}, Stdin: strings.NewReader(documents), DefaultNamespace: "shop"})
+	inv, err := inventory.Read(context.Background(), inventory.Options{Paths: []string{"-"}, Stdin: strings.NewReader(documents), DefaultNamespace: "shop"})
 	if err != nil {
 		t.Fatalf("%v in\n%s", err, documents)
 	}
@@ -95,7 +102,7 @@ func virtualService(host, spec string) string {
 }
 
 // host converts the only VirtualService of a mesh that is shop and the documents.
-func host(t testing.TB, c convert.Cluster, documents string) convert.HostResult {
+func host(t tester, c convert.Cluster, documents string) convert.HostResult {
 	t.Helper()
 	r := convert.All(read(t, shop+documents), c)
 	if len(r.Hosts) != 1 {
@@ -115,7 +122,7 @@ func kind(r convert.HostResult, kind string) []api.Content {
 	return out
 }
 
-func asYAML(t testing.TB, v any) string {
+func asYAML(t tester, v any) string {
 	t.Helper()
 	b, err := yaml.Marshal(v)
 	if err != nil {

@@ -20,6 +20,7 @@ import (
 // version is a Service for one subset of another (facts C-50).
 type version struct {
 	service  *api.Service
+	subset   string
 	name     string
 	selector map[string]string
 	// exists: such a Service is in the mesh already.
@@ -53,7 +54,7 @@ func (c *conversion) subset(o *api.Object, path, host string, svc *api.Service, 
 		c.notes.keep(o, at, "C-50", fmt.Sprintf("%s has no pods by selector and address of its own, so its subsets cannot be Services", svc.Ref()))
 		return "", false
 	}
-	v := &version{service: svc, selector: maps.Clone(svc.Selector), rule: sub.Rule, exportTo: settings.ExportTo}
+	v := &version{service: svc, subset: subset, selector: maps.Clone(svc.Selector), rule: sub.Rule, exportTo: settings.ExportTo}
 	for k, val := range sub.Spec.GetLabels() {
 		if own, ok := v.selector[k]; ok && own != val {
 			c.block(o, at, "C-50", fmt.Sprintf("subset %s asks for %s=%s and %s selects %s=%s, so it has no pods", subset, k, val, svc.Ref(), k, own), "correct the subset, or do not route to it")
@@ -194,6 +195,19 @@ func (c *conversion) versionObjects() []api.Content {
 		if v.withRule {
 			out = c.write(out, v.destinationRule(c.names.rule(v), c.st.ClusterDomain()))
 		}
+	}
+	return out
+}
+
+// stands lists the version Services of the host.
+func (c *conversion) stands() []VersionService {
+	var out []VersionService
+	for _, key := range slices.Sorted(maps.Keys(c.versions)) {
+		v := c.versions[key]
+		of := v.service.Ref()
+		own := of
+		own.Name = v.name
+		out = append(out, VersionService{Service: own, Of: of, Subset: v.subset})
 	}
 	return out
 }
