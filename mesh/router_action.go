@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/json"
 	"fmt"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -173,6 +174,12 @@ func (p PathChange) on(path string, exact bool) PathChange {
 			p = PathChange{kind: pathWhole, with: p.with + path[min(len(path), len(p.matched)):]}
 		case pathStays:
 			p = PathChange{kind: pathWhole, with: path}
+		case pathPattern:
+			// RE2 writes groups as \1 and the whole match as \0.
+			if re, err := regexp.Compile(p.matched); err == nil {
+				with := groupReference.ReplaceAllString(strings.ReplaceAll(p.with, "$", "$$"), "$${$1}")
+				p = PathChange{kind: pathWhole, with: re.ReplaceAllString(path, with)}
+			}
 		default:
 		}
 		if p.kind == pathWhole && p.with == path {
@@ -192,6 +199,9 @@ func (p PathChange) on(path string, exact bool) PathChange {
 	}
 	return PathChange{kind: pathPrefix, matched: m, with: w}
 }
+
+// groupReference is a group in what replaces a match of RE2.
+var groupReference = regexp.MustCompile(`\\([0-9])`)
 
 func isLetter(b byte) bool { return 'a' <= b|0x20 && b|0x20 <= 'z' }
 

@@ -27,23 +27,35 @@ func CompareRouters(before, after *Router, opts RouteOptions) (*RouteDifference,
 	if before == nil || after == nil {
 		return nil, "there is no router"
 	}
-	c := &routerComparison{before: before, after: after, limit: opts.Limit, visited: map[string]bool{}}
-	if c.limit == 0 {
-		c.limit = DefaultRouteLimit
-	}
-	if why := c.prepare(); why != "" {
+	c, why := newRouterComparison(before, after, opts)
+	if why != "" {
 		return nil, why
 	}
-	c.walk(c.start(), slices.Repeat([]int{-1}, len(c.fields)))
+	why = c.run()
 	switch {
 	case c.found != nil:
 		return c.found, ""
 	case c.unknown != "":
 		return nil, c.unknown
-	case c.nodes > c.limit:
-		return nil, fmt.Sprintf("the rules tell more than %d kinds of requests apart", c.limit)
 	}
-	return nil, ""
+	return nil, why
+}
+
+func newRouterComparison(before, after *Router, opts RouteOptions) (*routerComparison, string) {
+	c := &routerComparison{before: before, after: after, limit: opts.Limit, visited: map[string]bool{}}
+	if c.limit == 0 {
+		c.limit = DefaultRouteLimit
+	}
+	return c, c.prepare()
+}
+
+// run walks through all cells, or up to the first difference; the text says that there are too many.
+func (c *routerComparison) run() string {
+	c.walk(c.start(), slices.Repeat([]int{-1}, len(c.fields)))
+	if c.nodes > c.limit {
+		return fmt.Sprintf("the rules tell more than %d kinds of requests apart", c.limit)
+	}
+	return ""
 }
 
 // routerComparison walks through the cells of two routers: field by field, as long as an entry that may be the first to
@@ -62,6 +74,26 @@ type routerComparison struct {
 
 	found   *RouteDifference
 	unknown string
+	// collect makes the walk list the cells instead of comparing.
+	collect bool
+	cells   []RouteRequest
+}
+
+// RouteCells partitions all requests by what two routers can tell apart, and gives one request of each cell; the text says
+// why it cannot.
+func RouteCells(a, b *Router, opts RouteOptions) ([]RouteRequest, string) {
+	if a == nil || b == nil {
+		return nil, "there is no router"
+	}
+	c, why := newRouterComparison(a, b, opts)
+	if why != "" {
+		return nil, why
+	}
+	c.collect = true
+	if why := c.run(); why != "" {
+		return nil, why
+	}
+	return c.cells, ""
 }
 
 // livePair are the entries of both routers that may still match.
@@ -255,6 +287,10 @@ func (c *routerComparison) key(l livePair, chosen []int) string {
 // leaf compares what both do in a cell.
 func (c *routerComparison) leaf(l livePair, chosen []int) {
 	req := c.request(chosen)
+	if c.collect {
+		c.cells = append(c.cells, req)
+		return
+	}
 	exact := false
 	for k, f := range c.fields {
 		if f.part == partPath && chosen[k] >= 0 {

@@ -129,6 +129,7 @@ func onParent(entries []routeEntry, port int32, o routeObject, host string) []ro
 		if port != 0 {
 			e.match.present = true
 			e.match.port = port
+			e.rank[0] = max(e.rank[0], -1) // The port is a condition.
 		}
 		if o.protocol != "tls" {
 			continue
@@ -291,25 +292,35 @@ func compareRank(a, b routeEntry) int {
 	return 0
 }
 
+// noMatch is the rank of a rule without conditions, which comes last.
+const noMatch = -2
+
 // rankOfMatch reads the rank off a condition of an HTTPRoute or GRPCRoute.
 func rankOfMatch(kind string, c map[string]any) [5]int {
 	var r [5]int
 	if kind == "GRPCRoute" {
 		m, ok := c["method"].(map[string]any)
 		if ok {
+			// The length is that of the path that istiod makes of it (createGRPCURIMatch).
 			service, method := textOf(m["service"]), textOf(m["method"])
+			regex := textOf(m["type"]) == "RegularExpression"
 			switch {
-			case textOf(m["type"]) == "RegularExpression":
-				r[0], r[1] = 1, len(service)+len(method)+2
-			case service != "" && method != "":
-				r[0], r[1] = 3, len(service)+len(method)+2
-			case service != "":
-				r[0], r[1] = 2, len(service)+2
+			case service == "":
+				r[0], r[1] = 1, len("/[^/]+/")+len(method)
+			case regex && method == "":
+				r[0], r[1] = 1, len("/"+service+"/.+")
+			case regex:
+				r[0], r[1] = 1, len("/"+service+"/"+method)
+			case method != "":
+				r[0], r[1] = 3, len("/"+service+"/"+method)
 			default:
-				r[0], r[1] = 1, len(method)+4
+				r[0], r[1] = 2, len("/"+service+"/")
 			}
 		} else {
 			r[0] = -1
+			if c == nil {
+				r[0] = noMatch
+			}
 		}
 		r[3] = len(listAt(c, "headers"))
 		return r
@@ -319,8 +330,12 @@ func rankOfMatch(kind string, c map[string]any) [5]int {
 	if !ok || value == "" {
 		value = "/"
 	}
+	how := textOf(p["type"])
+	if value != "/" && (how == "" || how == "PathPrefix") {
+		value = strings.TrimSuffix(value, "/") // As istiod does before it sorts (createURIMatch).
+	}
 	r[0], r[1] = 2, len(value)
-	switch textOf(p["type"]) {
+	switch how {
 	case "Exact":
 		r[0] = 3
 	case "RegularExpression":
