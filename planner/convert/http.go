@@ -134,7 +134,10 @@ func (c *conversion) ages(vs []mesh.Typed[*networking.VirtualService], list []wr
 		}
 		for i, a := range list {
 			for _, b := range list[i+1:] {
-				if a.rule.virtualService != b.rule.virtualService && (a.rule.virtualService == v.Object || b.rule.virtualService == v.Object) && !a.disjoint(b.condition) {
+				if a.rule.virtualService == b.rule.virtualService || a.rule.virtualService != v.Object && b.rule.virtualService != v.Object {
+					continue
+				}
+				if (a.port == 0 || b.port == 0 || a.port == b.port) && !a.disjoint(b.condition) {
 					c.block(v.Object, "metadata.creationTimestamp", "L-30",
 						fmt.Sprintf("a request can fit rules of %s and of %s; the older comes first, and it is not known which that is", a.rule.virtualService.Ref(), b.rule.virtualService.Ref()),
 						"read the inventory from the cluster, or make one VirtualService of them")
