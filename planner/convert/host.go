@@ -159,7 +159,7 @@ func entryPorts(e *networking.ServiceEntry) []api.ServicePort {
 
 // object looks at what a VirtualService says for all its rules.
 func (c *conversion) object(v mesh.Typed[*networking.VirtualService]) {
-	if v.Namespace != c.target.ref.Namespace {
+	if v.Namespace != c.target.ref.Namespace && v.Namespace != c.waypointNamespace() {
 		c.block(v.Object, "metadata.namespace", "L-30", fmt.Sprintf("it is not in the namespace of %s: a waypoint ignores it, and only sidecars of the callers apply it", c.target.ref),
 			"move it to the namespace of the service, where it holds for all callers, or give these callers a Service of their own")
 	}
@@ -170,6 +170,19 @@ func (c *conversion) object(v mesh.Typed[*networking.VirtualService]) {
 	if len(v.Spec.GetHttp())+len(v.Spec.GetTcp())+len(v.Spec.GetTls()) == 0 {
 		c.block(v.Object, "spec", "L-30", "it has no rules", refused)
 	}
+}
+
+// waypointNamespace is where the waypoint of the host is, by the labels of today; that of the service when they do not
+// say (facts L-30).
+func (c *conversion) waypointNamespace() string {
+	const key = "istio.io/use-waypoint-namespace"
+	if svc := c.target.service; svc != nil && svc.Labels[key] != "" {
+		return svc.Labels[key]
+	}
+	if ns := c.st.Namespace(c.target.ref.Namespace); ns != nil && ns.Labels[key] != "" {
+		return ns.Labels[key]
+	}
+	return c.target.ref.Namespace
 }
 
 // exported looks at exportTo (facts C-13).

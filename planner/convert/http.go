@@ -48,7 +48,7 @@ func (c *conversion) http(vs []mesh.Typed[*networking.VirtualService]) []api.Con
 		return nil
 	}
 	written := c.read(rules)
-	c.ages(vs, written)
+	c.conflicts(written)
 	if c.class() == Blocked {
 		// The actions are looked at all the same, so that every finding is made at once.
 		for _, r := range rules {
@@ -125,24 +125,41 @@ func (c *conversion) read(rules []*rule) []written {
 	return out
 }
 
-// ages blocks a host where it depends on the age of the VirtualServices which rule is first, and that is not known
-// (facts L-30).
-func (c *conversion) ages(vs []mesh.Typed[*networking.VirtualService], list []written) {
-	for _, v := range vs {
-		if mesh.Dated(v.Object) {
-			continue
+// conflicts blocks a host with several VirtualServices whose rules meet where their meaning is not the same for all:
+// sidecars apply only the oldest one, waypoints one after the other; and where it is not known which is the oldest
+// (facts C-01, L-30).
+func (c *conversion) conflicts(list []written) {
+	for i, a := range list {
+		for _, b := range list[i+1:] {
+			older, younger := a.rule.virtualService, b.rule.virtualService
+			if older == younger || a.port != 0 && b.port != 0 && a.port != b.port {
+				continue
+			}
+			if !a.disjoint(b.condition) && (!mesh.Dated(older) || !mesh.Dated(younger)) {
+				c.block(younger, "metadata.creationTimestamp", "L-30",
+					fmt.Sprintf("a request can fit rules of %s and of %s; the older comes first, and it is not known which that is", older.Ref(), younger.Ref()),
+					"read the inventory from the cluster, or make one VirtualService of them")
+				return
+			}
 		}
-		for i, a := range list {
-			for _, b := range list[i+1:] {
-				if a.rule.virtualService == b.rule.virtualService || a.rule.virtualService != v.Object && b.rule.virtualService != v.Object {
-					continue
-				}
-				if (a.port == 0 || b.port == 0 || a.port == b.port) && !a.disjoint(b.condition) {
-					c.block(v.Object, "metadata.creationTimestamp", "L-30",
-						fmt.Sprintf("a request can fit rules of %s and of %s; the older comes first, and it is not known which that is", a.rule.virtualService.Ref(), b.rule.virtualService.Ref()),
-						"read the inventory from the cluster, or make one VirtualService of them")
-					return
-				}
+	}
+	for _, port := range c.target.httpPorts() {
+		var oldest *api.Object
+		for _, w := range list {
+			if w.port != 0 && w.port != uint32(port) {
+				continue
+			}
+			if oldest == nil {
+				oldest = w.rule.virtualService
+			}
+			if w.rule.virtualService == oldest && w.last {
+				break
+			}
+			if w.rule.virtualService != oldest {
+				c.block(w.rule.virtualService, "spec.hosts", "C-01",
+					fmt.Sprintf("%s is for the same host and older: sidecars apply only that one, and answer 404 where it has no rule; a waypoint goes on to this one", oldest.Ref()),
+					"make one VirtualService of them, or remove the one that nobody applies")
+				return
 			}
 		}
 	}

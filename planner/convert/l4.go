@@ -68,6 +68,14 @@ func (c *conversion) l4(vs []mesh.Typed[*networking.VirtualService]) []api.Conte
 	for i := range tcp {
 		c.checkL4(&tcp[i])
 	}
+	for _, list := range [][]l4Rule{tls, tcp} {
+		for _, r := range list {
+			if o := list[0].object; o != r.object {
+				c.block(r.object, "spec.hosts", "C-01", fmt.Sprintf("%s has rules for connections to the same host, and which of them count depends on their age", o.Ref()), "make one VirtualService of them")
+				break
+			}
+		}
+	}
 	if c.class() != Converted || len(tcp)+len(tls) == 0 {
 		return nil
 	}

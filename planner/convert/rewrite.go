@@ -11,10 +11,8 @@ import (
 type pathChange int
 
 const (
-	// noChange of the path.
-	noChange pathChange = iota
-	// wholePath is replaced by the value.
-	wholePath
+	// wholePath is replaced by the value. The zero value is no change.
+	wholePath pathChange = iota + 1
 	// prefixOfAll: "/" at the start is replaced by the value.
 	prefixOfAll
 	// prefixSegments: the prefix of the entry is replaced by the value; both end in "/".
