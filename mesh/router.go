@@ -16,6 +16,10 @@ type RouteCall struct {
 	// Host is the full name of the called service, in lower case.
 	Host string
 	Port int32
+	// Retries is the policy of the mesh for rules without any, and for the default route; nil for Istio's own.
+	Retries *networking.HTTPRetry
+	// Unknown says why that is not known.
+	Unknown string
 }
 
 // RouteRule is what stands in a rule for HTTP, with what istiod needs to translate it.
@@ -32,8 +36,6 @@ type RouteRule struct {
 	Ports map[string]int32
 	// Missing are the destinations that nothing declares, Aliases those of type ExternalName.
 	Missing, Aliases []string
-	// Retries is the policy of the mesh for rules without any; nil for Istio's own.
-	Retries *networking.HTTPRetry
 }
 
 // RouteOptions is what routers are told about the mesh.
@@ -41,6 +43,9 @@ type RouteOptions struct {
 	// StandsFor says that a Service has the endpoints of a subset of another one, so that leading to the one is the
 	// same as leading to the other: the host of the Service to the host and subset (facts C-50). Ports stay.
 	StandsFor map[string]RouteTarget
+	// ConsistentHash: DestinationRules hash for some of the destinations. Then it counts as well in which order
+	// destinations stand, and whether there was a choice of them (route.go, processWeightedDestination).
+	ConsistentHash bool
 	// Limit of cells in a comparison; 0 is DefaultRouteLimit.
 	Limit int
 }
@@ -55,6 +60,8 @@ const DefaultRouteLimit = 20000
 // counts, as in a virtual host of Envoy. A request that none matches gets 404.
 type Router struct {
 	entries []routerEntry
+	// host is the called service.
+	host string
 }
 
 // routerEntry is one route: when it matches and what it does.
@@ -125,7 +132,10 @@ func CompileRoutes(routes []Applied, call RouteCall, opts RouteOptions) (*Router
 	if call.Host == "" {
 		return nil, "the called service is not known"
 	}
-	out := &Router{}
+	if call.Unknown != "" {
+		return nil, call.Unknown
+	}
+	out := &Router{host: call.Host}
 	if len(routes) == 0 {
 		e := routerEntry{}
 		h := &networking.HTTPRoute{Route: []*networking.HTTPRouteDestination{{Destination: &networking.Destination{Host: call.Host, Port: &networking.PortSelector{Number: uint32(call.Port)}}}}}

@@ -34,6 +34,8 @@ type RouteAction struct {
 	Response []HeaderEffect `json:",omitempty"`
 	// ForwardsHost: a rewrite of the host may add x-forwarded-host, which the mesh's proxy headers decide.
 	ForwardsHost bool `json:",omitempty"`
+	// order are the destinations as they stand, and whether there is a choice.
+	order []string
 }
 
 // RouteDestination is where a share of the requests goes.

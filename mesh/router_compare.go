@@ -42,7 +42,7 @@ func CompareRouters(before, after *Router, opts RouteOptions) (*RouteDifference,
 }
 
 func newRouterComparison(before, after *Router, opts RouteOptions) (*routerComparison, string) {
-	c := &routerComparison{before: before, after: after, limit: opts.Limit, visited: map[string]bool{}}
+	c := &routerComparison{before: before, after: after, limit: opts.Limit, hash: opts.ConsistentHash, visited: map[string]bool{}}
 	if c.limit == 0 {
 		c.limit = DefaultRouteLimit
 	}
@@ -63,6 +63,7 @@ func (c *routerComparison) run() string {
 type routerComparison struct {
 	before, after *Router
 	limit, nodes  int
+	hash          bool
 	visited       map[string]bool
 
 	fields  []routeField
@@ -126,7 +127,7 @@ func (c *routerComparison) prepare() string {
 		c.looks[i], c.holds[i] = make([]bool, len(c.fields)), make([][]bool, len(c.fields))
 	}
 	for k, f := range c.fields {
-		classes, ok := fieldClasses(f, byField[f])
+		classes, ok := fieldClasses(f, byField[f], c.before.host)
 		if !ok {
 			return fmt.Sprintf("the conditions on %s tell too much apart", f)
 		}
@@ -168,7 +169,7 @@ func (f routeField) String() string {
 }
 
 // fieldClasses are the classes of a field, absence first where there is such a thing.
-func fieldClasses(f routeField, conditions []*routeCondition) ([]textClass, bool) {
+func fieldClasses(f routeField, conditions []*routeCondition, host string) ([]textClass, bool) {
 	switch f.part {
 	case partScheme:
 		return []textClass{{true, "http", true}, {true, "https", true}}, true
@@ -180,7 +181,7 @@ func fieldClasses(f routeField, conditions []*routeCondition) ([]textClass, bool
 		classes, ok := textClassesOf(f, conditions, []string{"x"})
 		return append([]textClass{{}}, classes...), ok
 	default:
-		return textClassesOf(f, conditions, nil)
+		return textClassesOf(f, conditions, []string{host})
 	}
 }
 
@@ -317,22 +318,51 @@ func (c *routerComparison) leaf(l livePair, chosen []int) {
 		}
 	}
 	if before.Action.key() == after.Action.key() {
+		if c.hash && !slices.Equal(before.Action.order, after.Action.order) && c.unknown == "" {
+			c.unknown = fmt.Sprintf("%s: DestinationRules hash, and the destinations stand in another order", req)
+		}
 		return
 	}
-	// What is shown is what the routers themselves say of this very request.
-	d := &RouteDifference{req, c.before.Route(req), c.after.Route(req)}
+	c.differ(req, before, after)
+}
+
+// differ takes down a cell in which the normal forms of what both do are not equal. A difference is only what the routers
+// themselves say of a request: where that is the same for one path, it may not be for others that match the same
+// conditions.
+func (c *routerComparison) differ(req RouteRequest, before, after RouteResult) {
 	a, b := before.Action, after.Action
 	a.ForwardsHost, b.ForwardsHost = false, false
-	switch {
-	case d.Before.Object != before.Object || d.Before.Path != before.Path || d.After.Object != after.Object || d.After.Path != after.Path:
-		c.unknown = fmt.Sprintf("%s: the rules do not match as they were taken to", req)
-	case a.key() == b.key():
+	if a.key() == b.key() {
 		c.unknown = fmt.Sprintf("%s: x-forwarded-host depends on the mesh's proxy headers", req)
-	case d.Before.Action.key() == d.After.Action.key():
-		c.unknown = fmt.Sprintf("%s: what becomes of other paths like this one may differ", req)
-	default:
-		c.found = d
+		return
 	}
+	first := req.Path
+	for _, path := range []string{first, first + "z", first + "/z", swapCase(first), swapCase(first) + "z"} {
+		req.Path = path
+		d := &RouteDifference{req, c.before.Route(req), c.after.Route(req)}
+		same := d.Before.Object == before.Object && d.Before.Path == before.Path && d.After.Object == after.Object && d.After.Path == after.Path
+		if same && d.Before.Action.key() != d.After.Action.key() {
+			c.found = d
+			return
+		}
+		if !same && path == first {
+			c.unknown = fmt.Sprintf("%s: the rules do not match as they were taken to", req)
+			return
+		}
+	}
+	req.Path = first
+	c.unknown = fmt.Sprintf("%s: what becomes of other paths like this one may differ", req)
+}
+
+// swapCase turns lower case into upper case and back.
+func swapCase(s string) string {
+	b := []byte(s)
+	for i := range b {
+		if isLetter(b[i]) {
+			b[i] ^= 0x20
+		}
+	}
+	return string(b)
 }
 
 // request is a request of a cell.

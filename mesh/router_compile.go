@@ -67,7 +67,7 @@ func (c *routeCompiler) forward(out *RouteAction, h *networking.HTTPRoute, path 
 	}
 	policy := h.GetRetries()
 	if policy == nil {
-		policy = c.rule.Retries
+		policy = c.call.Retries
 	}
 	out.Retries = retriesOf(policy)
 	if m := h.GetMirror(); m != nil {
@@ -115,6 +115,7 @@ func (c *routeCompiler) destinations(out *RouteAction, list []*networking.HTTPRo
 		if rd.Weight <= 0 {
 			continue
 		}
+		out.order = append(out.order, destination{host: rd.Host, subset: rd.Subset, port: rd.Port}.String())
 		key := rd
 		key.Weight = 0
 		k := jsonText(key)
@@ -124,6 +125,9 @@ func (c *routeCompiler) destinations(out *RouteAction, list []*networking.HTTPRo
 		}
 		merged[k] = len(out.Destinations)
 		out.Destinations = append(out.Destinations, rd)
+	}
+	if len(list) != 1 {
+		out.order = append(out.order, "or nothing")
 	}
 	if len(out.Destinations) == 0 {
 		c.doubtf("the rule leads nowhere, which Envoy refuses")
@@ -250,8 +254,8 @@ func (c *routeCompiler) redirect(r *networking.HTTPRedirect, path routeCondition
 }
 
 // retriesOf is Envoy's policy. Source: ConvertPolicy and parseRetryOn of pilot/pkg/networking/core/route/retry/retry.go;
-// facts C-38 to C-41. That a DestinationRule with consistentHash lets a retry go to the same host is left to the
-// comparison of DestinationRules.
+// facts C-38 to C-41. A DestinationRule with consistentHash lets a retry go to the same host: see
+// RouteOptions.ConsistentHash.
 func retriesOf(p *networking.HTTPRetry) *RouteRetries {
 	on := "connect-failure,refused-stream,unavailable,cancelled,retriable-status-codes"
 	out := &RouteRetries{Attempts: 2, OtherHosts: true}

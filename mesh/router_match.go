@@ -104,9 +104,6 @@ func (c *routeConditions) pathCondition(u *networking.StringMatch, fold, gateway
 		out.op, out.text = routePrefix, t.Prefix
 		if gateway && t.Prefix != "/" {
 			out.op, out.text = routeSegments, strings.TrimSuffix(t.Prefix, "/")
-			if len(out.text) < 2 || strings.ContainsAny(out.text, "?#") {
-				c.doubt(fmt.Sprintf("Envoy refuses %q as a prefix of segments", out.text))
-			}
 		}
 	case *networking.StringMatch_Regex:
 		out.op, out.text, out.fold = routeRegex, t.Regex, false
@@ -114,7 +111,9 @@ func (c *routeConditions) pathCondition(u *networking.StringMatch, fold, gateway
 		// A matcher without a value is the default one.
 		out.op, out.text = routePrefix, "/"
 	}
-	c.compile(&out)
+	if !c.compile(&out) {
+		out = routeCondition{field: out.field, op: routePrefix, text: "/"}
+	}
 	return out
 }
 
@@ -149,38 +148,43 @@ func (c *routeConditions) add(f routeField, m *networking.StringMatch, without b
 		out.op, out.text = routeExact, t.Exact
 	case *networking.StringMatch_Prefix:
 		out.op, out.text = routePrefix, t.Prefix
-		if t.Prefix == "" {
-			c.doubt("Envoy refuses an empty prefix")
-		}
 	case *networking.StringMatch_Regex:
 		out.op, out.text = routeRegex, t.Regex
-		switch t.Regex {
-		case "*":
+		if t.Regex == "*" {
 			out.op, out.text, out.missingEmpty = routePresent, "", false
-		case "":
-			c.doubt("Envoy refuses an empty regular expression")
 		}
 	default:
 		out.missingEmpty = false
 	}
-	c.compile(&out)
-	c.all = append(c.all, out)
+	if c.compile(&out) {
+		c.all = append(c.all, out)
+	}
 }
 
-func (c *routeConditions) compile(out *routeCondition) {
-	if strings.ContainsFunc(out.text, func(r rune) bool { return r > '~' || r < ' ' }) {
+// compile makes a condition ready, and tells whether it is known; what is not known may hold for every value, so that it
+// must rule nothing out.
+func (c *routeConditions) compile(out *routeCondition) bool {
+	switch {
+	case strings.ContainsFunc(out.text, func(r rune) bool { return r > '~' || r < ' ' }):
 		c.doubt(fmt.Sprintf("%q is not plain ASCII", out.text))
-	}
-	if out.op != routeRegex {
-		return
+		return false
+	case (out.op == routePrefix || out.op == routeRegex) && out.text == "" && out.field.part != partPath:
+		c.doubt("Envoy refuses an empty prefix or regular expression")
+		return false
+	case out.op == routeSegments && (len(out.text) < 2 || strings.ContainsAny(out.text, "?#")):
+		c.doubt(fmt.Sprintf("Envoy refuses %q as a prefix of segments", out.text))
+		return false
+	case out.op != routeRegex:
+		return true
 	}
 	re, err := regexp.Compile(out.text)
-	if err != nil {
-		c.doubt(fmt.Sprintf("regular expression %q does not compile", out.text))
-		return
+	if err != nil || namesRareLetters(out.text) {
+		c.doubt(fmt.Sprintf("regular expression %q does not compile, or names letters that are not ASCII", out.text))
+		return false
 	}
 	re.Longest()
 	out.re = re
+	return true
 }
 
 func (c *routeConditions) doubt(why string) {
@@ -231,7 +235,7 @@ func (r *RouteRequest) value(f routeField) (string, bool) {
 	return "", false
 }
 
-// holds for a value. What does not compile holds, so that nothing is ruled out by it.
+// holds for a value.
 func (c *routeCondition) holds(v string, present bool) bool {
 	if c.op == routePresent {
 		return present != c.invert
@@ -251,9 +255,6 @@ func (c *routeCondition) matches(v string) bool {
 	case routeSegments:
 		return c.startsWith(v) && (len(v) == len(c.text) || v[len(c.text)] == '/')
 	case routeRegex:
-		if c.re == nil {
-			return !c.invert
-		}
 		at := c.re.FindStringIndex(v)
 		return at != nil && at[0] == 0 && at[1] == len(v)
 	case routePresent:

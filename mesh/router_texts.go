@@ -51,8 +51,6 @@ func textClassesOf(f routeField, conditions []*routeCondition, nice []string) ([
 	for _, c := range conditions {
 		switch {
 		case c.op == routePresent:
-		case c.op == routeRegex && c.re == nil:
-			return nil, false
 		case c.op == routeRegex:
 			s.expression(c.text, seen)
 		case c.fold:
@@ -432,4 +430,35 @@ func (m *textMachine) signature(key []byte, b byte) []byte {
 		return append(key, 'w')
 	}
 	return append(key, '-')
+}
+
+// namesRareLetters tells whether a regular expression tells letters apart that are not printable ASCII: it is only known
+// what it says of the others.
+func namesRareLetters(expression string) bool {
+	re, err := syntax.Parse(expression, syntax.Perl)
+	if err != nil {
+		return true
+	}
+	prog, err := syntax.Compile(re.Simplify())
+	if err != nil {
+		return true
+	}
+	for i := range prog.Inst {
+		in := &prog.Inst[i]
+		switch in.Op {
+		case syntax.InstRune, syntax.InstRune1:
+		default:
+			continue
+		}
+		if in.MatchRune(0x7f) != in.MatchRune(0x80) {
+			return true
+		}
+		for _, r := range in.Rune {
+			// Two letters beyond ASCII are there for the sake of k and s, whose case is ignored.
+			if r > 0x7f && r < 0x10ffff && r != 0x17f && r != 0x212a {
+				return true
+			}
+		}
+	}
+	return false
 }

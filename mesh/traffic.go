@@ -3,7 +3,6 @@ package mesh
 import (
 	"fmt"
 	"slices"
-	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
@@ -125,7 +124,7 @@ func (s *State) Traffic(client *api.Workload, clientMode Mode, svc *api.Service,
 	case ModeMixed:
 		return Acting{Unknown: fmt.Sprintf("%s has pods of several modes: ask for each of them", client.Ref())}
 	}
-	out.Call = RouteCall{strings.ToLower(c.host), port.Port}
+	out.Call = c.x.routeCall(c.host, port.Port)
 	if out.Then != nil {
 		out.Then.Call = out.Call
 	}

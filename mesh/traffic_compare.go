@@ -84,6 +84,13 @@ func (d TrafficDiff) String() string {
 // that a waypoint applies instead of a sidecar, is no difference. An unknown on either side is one, unless both sides
 // are the same in everything.
 func CompareTraffic(before, after Acting) []TrafficDiff {
+	return CompareTrafficWith(before, after, RouteOptions{})
+}
+
+// CompareTrafficWith is CompareTraffic for a mesh in which Services stand for subsets: what leads to the one, and what
+// DestinationRules say of it, is compared with the other. That the subset itself is no longer defined is no difference
+// then.
+func CompareTrafficWith(before, after Acting, opts RouteOptions) []TrafficDiff {
 	var out []TrafficDiff
 	if before.Where != PlaceUnset && sameActing(before, after) {
 		return nil
@@ -112,30 +119,31 @@ func CompareTraffic(before, after Acting) []TrafficDiff {
 		out = append(out, compareRoutes(ofProtocol(gatewayBefore, protocol), ofProtocol(gatewayAfter, protocol), after.Why)...)
 		diffs := compareRoutes(ofProtocol(meshBefore, protocol), ofProtocol(meshAfter, protocol), after.Why)
 		if protocol == "http" && len(diffs) > 0 {
-			diffs = provenRoutes(diffs, before, after)
+			diffs = provenRoutes(diffs, before, after, opts)
 		}
 		out = append(out, diffs...)
 	}
-	return append(out, comparePolicies(before, after)...)
+	return append(out, comparePolicies(before.standing(opts), after.standing(opts))...)
 }
 
 // provenRoutes asks the routers for the mesh: when they are proven to do the same with every request, rules that read
 // differently are no difference.
-func provenRoutes(diffs []TrafficDiff, before, after Acting) []TrafficDiff {
+func provenRoutes(diffs []TrafficDiff, before, after Acting, opts RouteOptions) []TrafficDiff {
 	_, was := before.hops()
 	_, now := after.hops()
-	if before.Unknown != "" || after.Unknown != "" {
+	if before.Unknown != "" || after.Unknown != "" || before.Then != nil && before.Then.Unknown != "" || after.Then != nil && after.Then.Unknown != "" {
 		return diffs
 	}
-	a, why := CompileRoutes(ofProtocol(was, "http"), before.Call, RouteOptions{})
+	a, why := CompileRoutes(ofProtocol(was, "http"), before.Call, opts)
 	if why != "" {
 		return diffs
 	}
-	b, why := CompileRoutes(ofProtocol(now, "http"), after.Call, RouteOptions{})
+	b, why := CompileRoutes(ofProtocol(now, "http"), after.Call, opts)
 	if why != "" {
 		return diffs
 	}
-	d, unknown := CompareRouters(a, b, RouteOptions{})
+	opts.ConsistentHash = opts.ConsistentHash || before.hashes() || after.hashes()
+	d, unknown := CompareRouters(a, b, opts)
 	switch {
 	case d == nil && unknown == "":
 		return nil
@@ -145,6 +153,13 @@ func provenRoutes(diffs []TrafficDiff, before, after Acting) []TrafficDiff {
 		}
 	}
 	return diffs
+}
+
+// hashes tells whether a DestinationRule chooses endpoints by a hash of the request.
+func (a Acting) hashes() bool {
+	return slices.ContainsFunc(a.Policies, func(p Applied) bool {
+		return slices.ContainsFunc(p.Features, func(f Feature) bool { return strings.Contains(f.Value, "consistentHash") })
+	}) || a.Then != nil && a.Then.hashes()
 }
 
 // hops are the routes that a gateway applies and those for the mesh.
@@ -369,6 +384,41 @@ func comparePolicies(before, after Acting) []TrafficDiff {
 	slices.SortStableFunc(out, func(a, b TrafficDiff) int {
 		return cmp.Or(a.Object.Compare(b.Object), cmp.Compare(a.Path, b.Path), cmp.Compare(a.Feature, b.Feature))
 	})
+	return out
+}
+
+// standing names the hosts of Services that stand for subsets like the subsets.
+func (a Acting) standing(opts RouteOptions) Acting {
+	if len(opts.StandsFor) == 0 {
+		return a
+	}
+	name := func(host string) string {
+		if t, ok := opts.StandsFor[host]; ok {
+			return destination{host: t.Host, subset: t.Subset}.String()
+		}
+		return host
+	}
+	subsets := map[string]bool{}
+	for _, t := range opts.StandsFor {
+		subsets[destination{host: t.Host, subset: t.Subset}.String()] = true
+	}
+	out := a
+	out.Policies, out.Destinations = slices.Clone(a.Policies), slices.Clone(a.Destinations)
+	for i := range out.Destinations {
+		out.Destinations[i] = name(out.Destinations[i])
+	}
+	slices.Sort(out.Destinations)
+	for i := range out.Policies {
+		p := &out.Policies[i]
+		p.Host = name(p.Host)
+		if subsets[p.Host] {
+			p.Features = slices.DeleteFunc(slices.Clone(p.Features), func(f Feature) bool { return f.Name == "subset" })
+		}
+	}
+	if a.Then != nil {
+		then := a.Then.standing(opts)
+		out.Then = &then
+	}
 	return out
 }
 

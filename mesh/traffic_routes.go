@@ -292,13 +292,25 @@ func readMatch(c map[string]any, namespace string) routeMatch {
 	return m
 }
 
+// routeCall is the call with what the mesh sets for all.
+func (x *trafficIndex) routeCall(host string, port int32) RouteCall {
+	out := RouteCall{Host: strings.ToLower(host), Port: port}
+	for i, m := range x.ix.meshConfig {
+		p := m.Spec.GetDefaultHttpRetryPolicy()
+		if i > 0 && compact(p) != compact(out.Retries) {
+			out.Unknown = fmt.Sprintf("%s and %s have other default retries", x.ix.meshConfig[0].Ref(), m.Ref())
+		}
+		if i == 0 {
+			out.Retries = p
+		}
+	}
+	return out
+}
+
 // routeRule is the rule of an entry with what istiod looks up for it.
 func (x *trafficIndex) routeRule(e routeEntry) *RouteRule {
 	out := e.source
 	out.Domain = x.ix.clusterDomain
-	if len(x.ix.meshConfig) > 0 {
-		out.Retries = x.ix.meshConfig[0].Spec.GetDefaultHttpRetryPolicy()
-	}
 	for _, d := range e.to {
 		svc, entries := x.ix.hosts[d.host], x.ix.entryHosts[d.host]
 		var ports []int32
