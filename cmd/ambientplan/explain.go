@@ -14,10 +14,13 @@ import (
 
 func newExplainCmd(s *streams) *cobra.Command {
 	return &cobra.Command{
-		Use:   "explain RULE-ID | explain PLAN SUBJECT",
+		Use:   "explain RULE-ID | explain BREAKAGE-ID | explain PLAN SUBJECT",
 		Short: "Say why a rule matters, or why a plan decides what it does about a subject",
 		Long: `explain RULE-ID prints what a rule looks for, why, what happens if nothing is done,
 what to do, and the sources.
+
+explain BREAKAGE-ID (B-01 to B-15, with the hyphen) prints one of the known ways in which
+migrations break, which rules foresee it, and what a plan does about it.
 
 explain PLAN SUBJECT prints what a plan says about one service, workload or
 namespace, with the evidence. SUBJECT is NAMESPACE, NAMESPACE/NAME or
@@ -25,16 +28,46 @@ KIND/NAMESPACE/NAME.`,
 		Args: ruleOrSubject,
 		Example: s.examples(
 			"explain L08",
+			"explain B-07",
 			"explain out/plan.yaml bookinfo/reviews",
 		),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if len(args) == 1 {
+				if b, ok := breakage(args[0]); ok {
+					explainBreakage(s.out, b)
+					return nil
+				}
 				return explainRule(s.out, args[0])
 			}
 			return explainSubject(s, args[0], args[1])
 		},
 	}
 }
+
+// breakage finds one by its id. The hyphen tells it from a rule: B-08 is the
+// breakage, B08 the rule.
+func breakage(id string) (rules.Breakage, bool) {
+	for _, b := range rules.Breakages() {
+		if strings.EqualFold(b.ID, id) {
+			return b, true
+		}
+	}
+	return rules.Breakage{}, false
+}
+
+// explainBreakage prints a breakage with the rules that foresee it.
+func explainBreakage(w io.Writer, b rules.Breakage) {
+	fmt.Fprintf(w, "%s: %s (fails %s)\n\nForeseen by:\n", b.ID, b.Title, b.Fails)
+	for _, r := range rules.All() {
+		if slices.Contains(b.Rules, r.ID) {
+			fmt.Fprintf(w, "- %s: %s\n%s\n", r.ID, r.Title, indented(wrap("What to do: "+r.Doc.Remedy, tableWidth-2)))
+		}
+	}
+	fmt.Fprintf(w, "\n%s\n\nSeen in: %s.\nPage: docs/breakages.md. Worked example: planner/rules/testdata/breakages/%s.txtar.\n", wrap("The plan "+b.Plan+".", tableWidth), b.Evidence, b.ID)
+}
+
+// indented moves every line two columns to the right.
+func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n", "\n  ") }
 
 // explainRule prints a rule's documentation. "L-08", as facts are written, names the rule L08.
 func explainRule(w io.Writer, id string) error {

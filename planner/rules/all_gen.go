@@ -5,6 +5,9 @@ package rules
 // All lists every rule, sorted by id. It returns a new slice at each call.
 func All() []Rule {
 	return []Rule{
+		b03,
+		b04,
+		b05,
 		b08,
 		c60,
 		e11,
@@ -53,6 +56,7 @@ func All() []Rule {
 		l63,
 		l65,
 		l67,
+		l71,
 		l80,
 		l81,
 		l82,
@@ -63,6 +67,7 @@ func All() []Rule {
 		l90,
 		m02,
 		m24,
+		m25,
 		m29,
 		o07,
 		o39,
@@ -71,6 +76,7 @@ func All() []Rule {
 		p02a,
 		p03,
 		p05,
+		p06,
 		p07,
 		p08,
 		p09,

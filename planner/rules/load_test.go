@@ -106,7 +106,8 @@ func place(t *testing.T, inv *api.Inventory, file, text string) {
 		w.Origin = api.Origin{File: file, Line: n.Workloads[i].Line}
 		inv.Workloads = append(inv.Workloads, w)
 	}
-	if len(part.Namespaces)+len(part.Services)+len(part.Objects)+len(part.Edges) > 0 {
-		t.Fatalf("%s: only clusters and workloads can stand in an Inventory of a case", file)
+	inv.Edges = append(inv.Edges, part.Edges...)
+	if len(part.Namespaces)+len(part.Services)+len(part.Objects) > 0 {
+		t.Fatalf("%s: only clusters, workloads and edges can stand in an Inventory of a case", file)
 	}
 }

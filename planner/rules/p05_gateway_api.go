@@ -2,7 +2,6 @@ package rules
 
 import (
 	"fmt"
-	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -26,13 +25,8 @@ const gatewayAPIGroup = ".gateway.networking.k8s.io"
 
 func checkP05(p *Pass) {
 	st := p.Mesh()
-	crds := map[string]*api.Object{}
+	crds := gatewayCRDs(st)
 	seen := len(st.Objects(mesh.KindCRD)) > 0
-	for _, o := range st.Objects(mesh.KindCRD) {
-		if plural, ok := strings.CutSuffix(o.Name, gatewayAPIGroup); ok {
-			crds[plural] = o
-		}
-	}
 	member, ok := someMember(st)
 	if !ok {
 		return
@@ -67,7 +61,7 @@ func checkP05(p *Pass) {
 
 // checkBundle compares one definition with what istiod of a version watches.
 func checkBundle(p *Pass, istio version, plural string, crd *api.Object, objects int) {
-	const key = "gateway.networking.k8s.io/bundle-version"
+	const key = annotationBundle
 	text := crd.Annotations()[key]
 	bundle, ok := parseVersion(text)
 	lowest, below := bundleBounds(istio, plural)
