@@ -2,6 +2,7 @@ package rules
 
 import (
 	"fmt"
+	"slices"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -17,7 +18,7 @@ var l71 = Rule{
 		Sources: []string{"istio/istio issues 53508 and 55271", "istio.io: Ambient data plane architecture"},
 		Facts:   []string{"L-71", "B-11"}, Since: "0.1.0",
 	},
-	Reads: []mesh.Kind{mesh.KindNamespace, mesh.KindService, mesh.KindWorkload},
+	Reads: []mesh.Kind{mesh.KindAutoscaler, mesh.KindNamespace, mesh.KindService, mesh.KindWorkload},
 	Check: checkL71,
 }
 
@@ -46,8 +47,16 @@ func checkL71(p *Pass) {
 }
 
 // balancedToday tells whether there is anything to balance: pods in the mesh, and
-// not a single one by what their workload asks for.
+// more than a single one by what their workload or its autoscaler asks for.
 func balancedToday(st *mesh.State, svc *api.Service) bool {
 	members := membersOf(st, st.WorkloadsOf(svc))
-	return len(members) > 1 || len(members) == 1 && (members[0].Replicas == nil || *members[0].Replicas > 1)
+	return len(members) > 1 || len(members) == 1 && (members[0].Replicas == nil || *members[0].Replicas > 1 || autoscaled(st, members[0]))
+}
+
+// autoscaled tells whether an autoscaler scales the workload.
+func autoscaled(st *mesh.State, w *api.Workload) bool {
+	return slices.ContainsFunc(st.Objects(mesh.KindAutoscaler), func(o *api.Object) bool {
+		spec, _ := o.Content["spec"].(map[string]any)
+		return o.Namespace == w.Namespace && scaledWorkload(st, o.Namespace, spec) == w
+	})
 }
