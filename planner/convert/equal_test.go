@@ -2,7 +2,6 @@ package convert_test
 
 import (
 	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
@@ -34,8 +33,8 @@ func proven(t tester, documents string, r convert.HostResult) (difference, unkno
 				return "", x.Unknown
 			}
 		}
-		if d := l4(a, opts); d != l4(b, opts) {
-			return fmt.Sprintf("port %d: %s; %s", p.Port, d, l4(b, opts)), ""
+		if x, y := l4(before, a, opts), l4(after, b, opts); x != y {
+			return fmt.Sprintf("port %d: %s; %s", p.Port, x, y), ""
 		}
 		ra, why := mesh.CompileRoutes(ofHTTP(a), a.Call, opts)
 		if why != "" {
@@ -73,22 +72,37 @@ func ofHTTP(a mesh.Acting) []mesh.Applied {
 	return slices.DeleteFunc(slices.Clone(a.Routes), func(r mesh.Applied) bool { return r.Protocol != "http" })
 }
 
-// l4 is where connections go that are not HTTP, with subsets for the Services that stand for them.
-func l4(a mesh.Acting, opts mesh.RouteOptions) string {
+// l4 is where connections go that are not HTTP, as "host port subset weight", with subsets for the Services that stand
+// for them and the port that a destination without one means.
+func l4(st *mesh.State, a mesh.Acting, opts mesh.RouteOptions) string {
 	for _, r := range a.Routes {
 		if r.Protocol == "http" {
 			continue
 		}
 		for _, f := range r.Features {
 			if f.Name == "route" {
-				s := f.Value
-				for _, h := range slices.Sorted(maps.Keys(opts.StandsFor)) {
-					s = strings.ReplaceAll(s, h, opts.StandsFor[h].Host+"/"+opts.StandsFor[h].Subset)
+				var out []string
+				for part := range strings.SplitSeq(f.Value, ", ") {
+					dest, weight, _ := strings.Cut(part, " weight ")
+					dest, subset, _ := strings.Cut(dest, "/")
+					host, port, found := strings.Cut(dest, ":")
+					if svc, _ := st.ServiceByHost(host, ""); !found && svc != nil {
+						port = fmt.Sprint(a.Call.Port)
+						if len(svc.Ports) == 1 {
+							port = fmt.Sprint(svc.Ports[0].Port)
+						}
+					}
+					if t, ok := opts.StandsFor[host]; ok {
+						host, subset = t.Host, t.Subset
+					}
+					if weight != "0" {
+						out = append(out, strings.Join([]string{host, port, subset, weight}, " "))
+					}
 				}
-				return s
+				return strings.Join(out, ", ")
 			}
 		}
-		return "itself"
+		return fmt.Sprintf("%s %d  ", a.Call.Host, a.Call.Port)
 	}
 	return "nothing"
 }
@@ -238,4 +252,29 @@ func TestConversionsAreEqual(t *testing.T) {
 func FuzzConversionsAreEqual(f *testing.F) {
 	var n tally
 	f.Fuzz(rapid.MakeFuzz(func(t *rapid.T) { equalOrRefused(t, &n) }))
+}
+
+// TestConnectionsAreEqual: rules of TCP and TLS lead where they led, for each port, or were refused.
+func TestConnectionsAreEqual(t *testing.T) {
+	var n tally
+	rapid.Check(t, func(t *rapid.T) {
+		pick := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
+		host := pick("host", "db", "two", "secure", "reviews")
+		list := func(kind string, match ...string) string {
+			rules := make([]string, rapid.IntRange(0, 3).Draw(t, kind))
+			for i := range rules {
+				rules[i] = "{" + pick("match", match...) + pick("route", "route: [{destination: {host: db}}]", "route: [{destination: {host: two, port: {number: 9000}}, weight: 3}]", "route: [{destination: {host: secure}}]",
+					"route: [{destination: {host: db}, weight: 1}, {destination: {host: secure, port: {number: 443}}, weight: 2}]", "route: [{destination: {host: reviews, subset: v1, port: {number: 80}}}]",
+					"route: [{destination: {host: two}}]") + "}"
+			}
+			return kind + ": [" + strings.Join(rules, ", ") + "]"
+		}
+		full := host + ".shop.svc.cluster.local"
+		check(t, virtualService(host, "  "+list("tcp", "", "", "match: [{port: 5432}, {port: 9000}], ", "match: [{port: 443}], ", "match: [{gateways: [gw]}], ")+"\n  "+
+			list("tls", "match: [{sniHosts: ["+full+"]}], ", "match: [{sniHosts: ["+full+"], port: 443}], ", "match: [{sniHosts: ["+full+"], gateways: [gw]}], ")+"\n"), &n)
+	})
+	t.Logf("%+v", n)
+	if n.converted < 10 || n.unknown > n.converted/10 {
+		t.Errorf("too few conversions were compared: %+v", n)
+	}
 }
