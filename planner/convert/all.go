@@ -41,6 +41,12 @@ func All(st *mesh.State, c Cluster) Result {
 			out.VirtualServices = append(out.VirtualServices, delegateResult(v, delegates[v.Namespace+"/"+v.Name], left))
 		}
 	}
+	for _, o := range st.Objects(mesh.KindVirtualService) {
+		if !slices.ContainsFunc(all, func(v mesh.Typed[*networking.VirtualService]) bool { return v.Object == o }) {
+			out.VirtualServices = append(out.VirtualServices, VirtualServiceResult{Object: o.Ref(), Class: Blocked, Rest: translate.Stored(o),
+				Why: []Reason{{Object: o.Ref(), Path: "spec", Fact: "L-30", Text: "it does not fit the type of its kind", Remedy: refused}}})
+		}
+	}
 	slices.SortFunc(out.VirtualServices, func(a, b VirtualServiceResult) int { return a.Object.Compare(b.Object) })
 	return out
 }

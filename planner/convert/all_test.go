@@ -1,12 +1,16 @@
 package convert_test
 
 import (
+	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/planner/convert"
 )
 
@@ -227,4 +231,82 @@ func TestNames(t *testing.T) {
 	if diff := cmp.Diff(r.Hosts, again.Hosts); diff != "" {
 		t.Errorf("another service changes the names: -before +after\n%s", diff)
 	}
+}
+
+// TestAgain: what is there already from an earlier run is taken as it is, and the routes keep their names.
+func TestAgain(t *testing.T) {
+	docs := shop + virtualService("reviews", "  http: [{route: [{destination: {host: reviews, subset: v2}}]}]\n")
+	first := convert.All(read(t, docs), newest()).Hosts[0]
+	for _, o := range first.Objects {
+		docs += "---\n" + asYAML(t, o)
+	}
+	again := convert.All(read(t, docs), newest()).Hosts[0]
+	if diff := cmp.Diff(kind(first, "HTTPRoute"), kind(again, "HTTPRoute")); diff != "" || again.Class != convert.Converted {
+		t.Errorf("%s %+v: -first +again\n%s", again.Class, again.Why, diff)
+	}
+	if len(again.Objects) != 1 {
+		t.Errorf("it creates what is there:\n%s", asYAML(t, again.Objects))
+	}
+	if diff := cmp.Diff(first.Versions, again.Versions); diff != "" {
+		t.Error(diff)
+	}
+}
+
+// TestUndecodable: what is no VirtualService by its type is blocked, and not forgotten.
+func TestUndecodable(t *testing.T) {
+	inv := read(t, shop+virtualService("reviews", "  "+plainRule+"\n")).Inventory()
+	copied := *inv
+	copied.Objects = slices.Clone(inv.Objects)
+	for i := range copied.Objects {
+		if copied.Objects[i].Kind == "VirtualService" {
+			copied.Objects[i].Content = api.Content{"spec": map[string]any{"http": "x"}}
+		}
+	}
+	st, unknowns := mesh.New(&copied)
+	r := convert.All(st, newest())
+	if len(unknowns) != 1 || len(r.VirtualServices) != 1 || r.VirtualServices[0].Class != convert.Blocked {
+		t.Errorf("%+v %+v", unknowns, r.VirtualServices)
+	}
+}
+
+// FuzzSpec: any spec gives each VirtualService a class with a reason, and the same one again.
+func FuzzSpec(f *testing.F) {
+	for _, s := range []string{
+		`{"hosts":["reviews"],"http":[null,{"match":[null],"route":[null]}]}`, `{"hosts":["reviews"],"tcp":[null],"tls":[{"match":[null]}]}`, `{"hosts":[""],"gateways":[""],"http":[{"delegate":{}}]}`,
+		`{"hosts":["reviews","*","*.shop.svc.cluster.local"],"http":[{"match":[{"headers":{"":null},"uri":{"regex":"["}}],"redirect":{"port":70000},"mirror":{"host":"*"}}]}`,
+		`{"hosts":["two"],"http":[{"match":[{"port":80,"uri":{"prefix":"/a/"}},{"port":8080}],"rewrite":{"uri":"/"},"route":[{"destination":{"host":"two"},"weight":-5},{"destination":{"host":"reviews","subset":"v1"}}]}]}`,
+		`{"hosts":["reviews"],"http":[{"timeout":"-1s","retries":{"attempts":-2,"backoff":"0s"},"corsPolicy":{},"mirrors":[{}],"headers":{"request":{"set":{"":""}}},"route":[{"destination":{"host":"reviews"}}]}]}`,
+	} {
+		f.Add([]byte(s))
+	}
+	f.Fuzz(func(t *testing.T, spec []byte) {
+		var m map[string]any
+		if json.Unmarshal(spec, &m) != nil {
+			t.Skip()
+		}
+		inv := *read(t, shop).Inventory()
+		inv.Objects = append(slices.Clone(inv.Objects), api.Object{APIVersion: "networking.istio.io/v1", Kind: "VirtualService", Namespace: "shop", Name: "vs", Content: api.Content{"spec": m}})
+		st, _ := mesh.New(&inv)
+		r := convert.All(st, newest())
+		if len(r.VirtualServices) != 1 {
+			t.Fatalf("%+v", r)
+		}
+		v := r.VirtualServices[0]
+		if v.Class == convert.Unset || v.Class != convert.Converted && len(v.Why) == 0 {
+			t.Errorf("%+v", v)
+		}
+		if diff := cmp.Diff(r, convert.All(st, newest())); diff != "" {
+			t.Error(diff)
+		}
+		for _, h := range r.Hosts {
+			if h.Class == convert.Converted && h.Service.Kind == "Service" {
+				after := without(t, st, h)
+				for _, p := range st.Service(h.Service.Namespace, h.Service.Name).Ports {
+					if d := compareAt(t, st, after, h.Service.Namespace, h.Service.Name, p, stands(st, h)); d != "" {
+						t.Errorf("%s: %s\n%s", h.Host, d, asYAML(t, h.Objects))
+					}
+				}
+			}
+		}
+	})
 }

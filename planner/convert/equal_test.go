@@ -154,7 +154,7 @@ func drawMatch(t *rapid.T) string {
 	var parts []string
 	pick := func(label string, of ...string) string { return rapid.SampledFrom(of).Draw(t, label) }
 	if rapid.IntRange(0, 4).Draw(t, "has uri") > 0 {
-		parts = append(parts, pick("uri", `uri: {exact: /a}`, `uri: {exact: /a/b}`, `uri: {exact: /}`, `uri: {exact: /a//b}`, `uri: {prefix: /}`, `uri: {prefix: /a}`, `uri: {prefix: /a/}`,
+		parts = append(parts, pick("uri", `uri: {exact: /a}`, `uri: {exact: /a/b}`, `uri: {exact: /}`, `uri: {exact: /a//b}`, `uri: {exact: /pkg.Svc/Do}`, `uri: {exact: /pkg.Svc/Do}`, `uri: {prefix: /}`, `uri: {prefix: /a}`, `uri: {prefix: /a/}`,
 			`uri: {prefix: /a/b/}`, `uri: {prefix: /b}`, `uri: {prefix: ""}`, `uri: {regex: ".*"}`, `uri: {regex: "/a|/b"}`, `uri: {regex: "/[ab].*"}`, `uri: {regex: "/a/?"}`))
 		if rapid.IntRange(0, 9).Draw(t, "case") == 0 {
 			parts = append(parts, "ignoreUriCase: true")
@@ -184,7 +184,7 @@ func drawAction(t *rapid.T) []string {
 		return []string{pick("redirect", `redirect: {uri: /new}`, `redirect: {authority: a.example.com, scheme: https}`, `redirect: {prefixRewrite: /new, scheme: http}`, `redirect: {scheme: https, redirectCode: 308, derivePort: FROM_REQUEST_PORT}`,
 			`redirect: {port: 8443}`, `redirect: {uri: /new, derivePort: FROM_REQUEST_PORT}`)}
 	}
-	parts := []string{pick("route", `route: [{destination: {host: reviews}}]`, `route: [{destination: {host: ratings}}]`, `route: [{destination: {host: two}}]`, `route: [{destination: {host: reviews, subset: v1}}]`,
+	parts := []string{pick("route", `route: [{destination: {host: reviews}}]`, `route: [{destination: {host: ratings}}]`, `route: [{destination: {host: two, port: {number: 8080}}}]`, `route: [{destination: {host: two}}]`, `route: [{destination: {host: reviews, subset: v1}}]`,
 		`route: [{destination: {host: reviews, subset: v1}, weight: 30}, {destination: {host: reviews, subset: v2}, weight: 60}]`,
 		`route: [{destination: {host: ratings}, weight: 1, headers: {request: {set: {a: b}}}}, {destination: {host: reviews}}]`,
 		`route: [{destination: {host: ratings, port: {number: 80}}, headers: {response: {remove: [server]}}}]`, `route: [{destination: {host: api.example.com}}]`)}
@@ -205,7 +205,7 @@ type tally struct{ converted, refused, unknown int }
 
 // equalOrRefused converts random VirtualServices of one host and proves each conversion, or asks for a reason.
 func equalOrRefused(t *rapid.T, n *tally) {
-	name := rapid.SampledFrom([]string{"reviews", "two"}).Draw(t, "host")
+	name := rapid.SampledFrom([]string{"reviews", "two", "two", "calls"}).Draw(t, "host")
 	vs := virtualService(name, "  http: ["+drawRules(t)+"]\n")
 	if rapid.IntRange(0, 4).Draw(t, "two objects") == 0 {
 		vs = dated(vs, "vs", 1) + "---\n" + dated(virtualService(name, "  http: ["+drawRules(t)+"]\n"), "older", rapid.IntRange(0, 2).Draw(t, "age"))

@@ -1,6 +1,7 @@
 package convert
 
 import (
+	"cmp"
 	"crypto/sha256"
 	"encoding/hex"
 	"fmt"
@@ -67,7 +68,7 @@ func (n *names) version(svc *api.Service, subset string, selector map[string]str
 		if other == nil {
 			return name, false
 		}
-		if maps.Equal(other.Selector, selector) && slices.Equal(other.Ports, svc.Ports) && !other.Headless && other.ExternalName == "" {
+		if standsIn(other, selector, svc.Ports) {
 			return name, true
 		}
 	}
@@ -77,10 +78,26 @@ func (n *names) version(svc *api.Service, subset string, selector map[string]str
 		name = strings.TrimRight(name[:min(len(name), maxServiceName-len(suffix))], "-") + suffix
 		if other := n.st.Service(svc.Namespace, name); other == nil {
 			return name, false
-		} else if maps.Equal(other.Selector, selector) && slices.Equal(other.Ports, svc.Ports) {
+		} else if standsIn(other, selector, svc.Ports) {
 			return name, true
 		}
 	}
+}
+
+// standsIn tells whether a Service that exists has the pods and ports that are asked for.
+func standsIn(svc *api.Service, selector map[string]string, ports []api.ServicePort) bool {
+	spelled := func(in []api.ServicePort) []api.ServicePort {
+		out := slices.Clone(in)
+		for i := range out {
+			out[i].TargetPort = cmp.Or(out[i].TargetPort, fmt.Sprint(out[i].Port))
+			out[i].Transport = cmp.Or(out[i].Transport, "TCP")
+		}
+		slices.SortFunc(out, func(a, b api.ServicePort) int {
+			return cmp.Or(cmp.Compare(a.Port, b.Port), cmp.Compare(a.Transport, b.Transport))
+		})
+		return out
+	}
+	return maps.Equal(svc.Selector, selector) && slices.Equal(spelled(svc.Ports), spelled(ports)) && !svc.Headless && svc.ExternalName == ""
 }
 
 // route names a route: after its service when it is the only one of its kind for all ports, else with port, number and
