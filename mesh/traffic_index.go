@@ -166,6 +166,9 @@ func (x *trafficIndex) orderForWaypoint(rs []*trafficRoute, namespace string) {
 func undatedOrder(rs []*trafficRoute, namespace string) string {
 	for i, a := range rs {
 		for _, b := range rs[:i] {
+			if a.createdAt == createdLater || b.createdAt == createdLater {
+				continue
+			}
 			if a != b && (a.createdAt == "" || b.createdAt == "") && a.visibility(namespace) == b.visibility(namespace) && a.foreign(namespace) == b.foreign(namespace) {
 				return fmt.Sprintf("%s and %s are both for this host, the older counts first, and their ages are not known", b.ref, a.ref)
 			}

@@ -188,7 +188,7 @@ func (e *episode) same(t *target) *view {
 	if t.last.waypoint != nil {
 		spaces[2] = e.from.space(t.last.waypoint.ref.Namespace)
 	}
-	if t.last.key == "" || spaces != t.lastSpaces {
+	if t.last.key == "" || spaces != t.lastSpaces || e.p.reroute != nil && len(e.p.reroute.of[t]) > 0 {
 		t.last = e.p.viewOf(e.from, t.service)
 		spaces[2] = nil
 		if t.last.waypoint != nil {
@@ -332,6 +332,9 @@ func (e *episode) views(t *target) ([]*view, bool) {
 // concerns tells whether a change may alter the view of a Service.
 func (e *episode) concerns(t *target, c api.Change) bool {
 	p, svc := e.p, t.service
+	if p.routingRef(c.Object) {
+		return p.reroutes(t, c.Object, e.from, e.end)
+	}
 	switch c.Object.Group + "/" + c.Object.Kind {
 	case "/Namespace":
 		return c.Object.Name == svc.Namespace

@@ -98,6 +98,9 @@ type prover struct {
 	requests int
 	cellsOf  map[string]cellList
 	targets  []*target
+	targetOf map[*api.Service]*target
+	// reroute is nil for a plan that leaves routes alone.
+	reroute *rerouting
 	// inSpace are the workloads of each namespace by their place in list.
 	inSpace        map[string][]int
 	spacesWithPods []string
@@ -219,7 +222,7 @@ func newProver(in Input) *prover {
 		todayModes: map[api.Ref]modes{}, todayFresh: map[api.Ref]mesh.Mode{}, known: map[string]int{}, broken: map[api.Ref]string{},
 		peerAuth: map[*api.Workload]peerAuth{}, classes: map[string][]*caller{}, proxies: map[programKey]*mesh.ProxyProgram{}, ztunnels: map[string]*mesh.ZtunnelProgram{},
 		parsed: map[uintptr]parsed{}, settings: in.State.AuthzSettings(), everybody: &caller{anyone: true}, nobody: &caller{anyone: true, outside: true},
-		cellsOf: map[string]cellList{}, targetsIn: map[string][]*target{}, inSpace: map[string][]int{}, watched: map[*target]bool{}, byClient: map[int][]*target{},
+		cellsOf: map[string]cellList{}, targetOf: map[*api.Service]*target{}, targetsIn: map[string][]*target{}, inSpace: map[string][]int{}, watched: map[*target]bool{}, byClient: map[int][]*target{},
 	}
 	p.start = p.today()
 	for i := range p.st.Workloads() {
@@ -253,6 +256,12 @@ func newProver(in Input) *prover {
 			p.addLone(w)
 		}
 	}
+	p.findRerouting()
+	for _, t := range p.targets {
+		if t.ref.Kind == "Service" {
+			p.addRouting(t)
+		}
+	}
 	return p
 }
 
@@ -278,7 +287,6 @@ func (p *prover) addTarget(svc *api.Service) {
 			}
 		}
 	}
-	p.addRouting(t)
 }
 
 // addLone prepares a workload that no Service selects: it can be reached by the
@@ -295,6 +303,7 @@ func (p *prover) newTarget(svc *api.Service, ref api.Ref, callers []*caller) *ta
 		spelled: map[string][]role{}, views: map[string]int{}, results: map[resultKey]*outcome{}, clean: map[int]bool{},
 	}
 	p.targets = append(p.targets, t)
+	p.targetOf[svc] = t
 	p.targetsIn[svc.Namespace] = append(p.targetsIn[svc.Namespace], t)
 	if p.mayCross(svc) {
 		p.crossing = append(p.crossing, t)
@@ -460,6 +469,13 @@ func (p *prover) nearTo(e *episode) map[*target]bool {
 	for _, t := range p.crossing {
 		if e.near(t) {
 			near[t] = true
+		}
+	}
+	if p.reroute != nil {
+		for _, c := range e.changes {
+			for _, t := range p.reroute.concerns[c.Object] {
+				near[t] = true
+			}
 		}
 	}
 	return near

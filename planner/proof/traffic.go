@@ -40,7 +40,7 @@ type routingResult struct {
 // addRouting groups the clients of a Service by what may act on their calls. A
 // Service that no route and no policy is for needs none.
 func (p *prover) addRouting(t *target) {
-	groups := p.st.TrafficGroups(t.service)
+	groups := p.groupsOf(t)
 	if groups == nil {
 		return
 	}
@@ -68,19 +68,19 @@ func (p *prover) addRouting(t *target) {
 	for _, c := range t.callers {
 		if c != p.everybody {
 			for _, i := range c.idx {
-				add(i, groups.Of(p.list[i]), c)
+				add(i, groups.of(p.list[i]), c)
 			}
 			continue
 		}
 		for _, ns := range p.spacesWithPods {
-			each := groups.ByWorkload(ns)
+			each := groups.byWorkload(ns)
 			group := ""
 			for _, i := range p.inSpace[ns] {
 				if slices.Contains(p.behind[t.service], p.list[i]) {
 					continue
 				}
 				if w := p.list[i]; each || group == "" || p.startModes[i].has(mesh.ModeGateway) {
-					g := groups.Of(w)
+					g := groups.of(w)
 					if !p.startModes[i].has(mesh.ModeGateway) {
 						group = g
 					}
@@ -91,6 +91,36 @@ func (p *prover) addRouting(t *target) {
 			}
 		}
 	}
+}
+
+// trafficGroups tells clients apart by the routes of today and by those that a plan
+// makes.
+type trafficGroups []*mesh.TrafficGroups
+
+// groupsOf is nil when nothing acts on calls of a Service, today or later.
+func (p *prover) groupsOf(t *target) trafficGroups {
+	var out trafficGroups
+	if g := p.st.TrafficGroups(t.service); g != nil {
+		out = append(out, g)
+	}
+	if p.reroute != nil && len(p.reroute.of[t]) > 0 && p.reroute.most != nil {
+		if g := p.reroute.most.TrafficGroups(t.service); g != nil {
+			out = append(out, g)
+		}
+	}
+	return out
+}
+
+func (g trafficGroups) of(w *api.Workload) string {
+	out := ""
+	for _, x := range g {
+		out += x.Of(w) + ";"
+	}
+	return out
+}
+
+func (g trafficGroups) byWorkload(namespace string) bool {
+	return slices.ContainsFunc(g, func(x *mesh.TrafficGroups) bool { return x.ByWorkload(namespace) })
 }
 
 func portKey(ports []int32) []byte {
@@ -218,17 +248,23 @@ func (p *prover) acting(w *api.Workload, m mesh.Mode, v *view, t *target, port a
 	if v.through(way{client: m}) {
 		through = &v.waypoint.ref
 	}
-	return p.st.Traffic(w, m, t.service, port, through)
+	if v.routes == nil {
+		return mesh.Acting{Unknown: "a route or traffic policy of this state does not fit its kind"}
+	}
+	return v.routes.Traffic(w, m, t.service, port, through)
 }
 
 // wayOf says how the Service is reached in a view.
 func wayOf(v *view) string {
-	if v.waypoint == nil {
-		return ""
+	out := ""
+	if v.waypoint != nil {
+		out = v.waypoint.ref.Namespace + "/" + v.waypoint.ref.Name
+		if v.ingress {
+			out += " ingress"
+		}
 	}
-	out := v.waypoint.ref.Namespace + "/" + v.waypoint.ref.Name
-	if v.ingress {
-		out += " ingress"
+	if v.routesKey != "" {
+		out += " routes " + v.routesKey
 	}
 	return out
 }

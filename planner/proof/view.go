@@ -22,6 +22,11 @@ type view struct {
 	// ingress is true when gateways pass the waypoint as well.
 	ingress bool
 	pods    []podView
+	// routes is the state whose routes and traffic policies act on calls; nil when an
+	// object of them does not fit its kind. routesKey tells it from others and is empty
+	// for that of today.
+	routes    *mesh.State
+	routesKey string
 }
 
 // podView is what a state holds of one workload behind a Service.
@@ -50,6 +55,10 @@ func (p *prover) viewOf(w world, svc *api.Service) view {
 		key = strconv.AppendInt(key, int64(pv.modes), 10)
 		key = ids(key, pv.policies, pv.tokens)
 		v.pods = append(v.pods, pv)
+	}
+	v.routes, v.routesKey = p.routesIn(w, p.targetOf[svc])
+	if v.routesKey != "" {
+		key = append(append(key, " routes "...), v.routesKey...)
 	}
 	v.key = string(key)
 	return v

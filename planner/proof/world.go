@@ -266,8 +266,13 @@ func (p *prover) applyObject(s *space, c api.Change, before api.Content) {
 // by mutual TLS; disruption budgets and parameters of waypoints decide nothing
 // about requests.
 func (p *prover) followed(c api.Change) bool {
-	if p.workloads[c.Object] != nil {
+	if p.workloads[c.Object] != nil || mesh.RoutingObject(c.Object.Group, c.Object.Kind) {
 		return true
+	}
+	if c.Object.Kind == "Service" && c.Object.Group == "" && p.st.Service(c.Object.Namespace, c.Object.Name) == nil {
+		// A new name for pods. Called by it they are reached as by their addresses, past
+		// every waypoint; a waypoint before it would not hold to the rules of another Service.
+		return stringsAt(c.After, "metadata", "labels")[mesh.LabelUseWaypoint] == "none" || c.After == nil
 	}
 	switch c.Object.Group + "/" + c.Object.Kind {
 	case "/Namespace", "/Service", "security.istio.io/AuthorizationPolicy", "security.istio.io/RequestAuthentication", "gateway.networking.k8s.io/Gateway":
