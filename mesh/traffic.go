@@ -54,6 +54,8 @@ type Acting struct {
 	Policies []Applied
 	// Destinations are the hosts that the routes lead to, as Applied.Host writes them; sorted.
 	Destinations []string
+	// StandsFor says which Services have the endpoints of a subset of another one (facts C-50).
+	StandsFor map[string]RouteTarget
 	// Then is what acts behind a gateway that passes the call on to a waypoint (facts M-18, E-19).
 	Then *Acting
 	// Unknown says what istiod decides by something that the state does not show; Routes are one reading.
@@ -124,9 +126,9 @@ func (s *State) Traffic(client *api.Workload, clientMode Mode, svc *api.Service,
 	case ModeMixed:
 		return Acting{Unknown: fmt.Sprintf("%s has pods of several modes: ask for each of them", client.Ref())}
 	}
-	out.Call = c.x.routeCall(c.host, port.Port)
+	out.Call, out.StandsFor = c.x.routeCall(c.host, port.Port), c.x.stands
 	if out.Then != nil {
-		out.Then.Call = out.Call
+		out.Then.Call, out.Then.StandsFor = out.Call, out.StandsFor
 	}
 	if out.Where != PlaceNone {
 		out.addUnknown(c.x.disagree)
@@ -205,6 +207,22 @@ func (c trafficCall) ambient(through *api.WaypointRef) Acting {
 	return out
 }
 
+// sameRoutes tells whether two lists of rules are proven to do the same with every
+// request. Then it makes no difference which of them a proxy follows.
+func (c trafficCall) sameRoutes(a, b []Applied) bool {
+	call, opts := c.x.routeCall(c.host, c.port.Port), RouteOptions{StandsFor: c.x.stands}
+	one, why := CompileRoutes(a, call, opts)
+	if why != "" {
+		return false
+	}
+	other, why := CompileRoutes(b, call, opts)
+	if why != "" {
+		return false
+	}
+	d, unknown := CompareRouters(one, other, opts)
+	return d == nil && unknown == ""
+}
+
 // waypoint is what the waypoint of the service applies (facts L-30, M-31).
 func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 	out := Acting{Where: PlaceWaypoint}
@@ -212,7 +230,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 		out.addUnknown(fmt.Sprintf("%s is not exported to namespace %s, where its waypoint is", c.svc.Ref(), w.Namespace))
 	}
 	var mine []*trafficRoute
-	kinds := map[bool]bool{}
+	kinds := map[bool][]Applied{}
 	for _, r := range c.x.routesFor(c.host, w.Namespace) {
 		if r.namespace == w.Namespace || r.namespace == c.svc.Namespace {
 			mine = append(mine, r)
@@ -229,10 +247,11 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 				continue
 			}
 			used = append(used, r)
-			kinds[r.gatewayAPI] = true
 			for _, e := range es {
+				a := c.applied(e, "http")
+				kinds[r.gatewayAPI] = append(kinds[r.gatewayAPI], a)
 				if !caught {
-					out.Routes = append(out.Routes, c.applied(e, "http"))
+					out.Routes = append(out.Routes, a)
 				}
 				caught = caught || e.catchAll
 			}
@@ -249,7 +268,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 			out.Routes = append(out.Routes, a)
 		}
 	}
-	if len(kinds) == 2 {
+	if len(kinds) == 2 && !c.sameRoutes(kinds[false], kinds[true]) {
 		out.addUnknown("a VirtualService and a Gateway API route are both for this host, and which one a waypoint follows is not defined")
 	}
 	out.addUnknown(undatedOrder(used, w.Namespace))

@@ -84,7 +84,7 @@ func (d TrafficDiff) String() string {
 // that a waypoint applies instead of a sidecar, is no difference. An unknown on either side is one, unless both sides
 // are the same in everything.
 func CompareTraffic(before, after Acting) []TrafficDiff {
-	return CompareTrafficWith(before, after, RouteOptions{})
+	return CompareTrafficWith(before, after, RouteOptions{StandsFor: standing(before, after)})
 }
 
 // CompareTrafficWith is CompareTraffic for a mesh in which Services stand for subsets: what leads to the one, and what
@@ -123,7 +123,7 @@ func CompareTrafficWith(before, after Acting, opts RouteOptions) []TrafficDiff {
 		}
 		out = append(out, diffs...)
 	}
-	return append(out, comparePolicies(before.standing(opts), after.standing(opts))...)
+	return append(out, comparePolicies(before, after, opts.StandsFor)...)
 }
 
 // provenRoutes asks the routers for the mesh: when they are proven to do the same with every request, rules that read
@@ -160,6 +160,42 @@ func (a Acting) hashes() bool {
 	return slices.ContainsFunc(a.Policies, func(p Applied) bool {
 		return slices.ContainsFunc(p.Features, func(f Feature) bool { return strings.Contains(f.Value, "consistentHash") })
 	}) || a.Then != nil && a.Then.hashes()
+}
+
+// standing is which Services stand for subsets in either state: which endpoints they
+// have does not change when the DestinationRule goes that named them a subset.
+func standing(before, after Acting) map[string]RouteTarget {
+	if len(after.StandsFor) == 0 {
+		return before.StandsFor
+	}
+	out := maps.Clone(after.StandsFor)
+	maps.Copy(out, before.StandsFor)
+	return out
+}
+
+// endpointsOf is the host and subset of a destination, or those that it stands for,
+// without a port: what is set for the port is in what is compared.
+func endpointsOf(destination string, stands map[string]RouteTarget) string {
+	rest, subset, _ := strings.Cut(destination, "/")
+	host, _, _ := strings.Cut(rest, ":")
+	if t, ok := stands[host]; ok && subset == "" {
+		host, subset = t.Host, t.Subset
+	}
+	if subset != "" {
+		return host + "/" + subset
+	}
+	return host
+}
+
+// standIn tells whether a host and subset is reached by a Service that stands for it,
+// and not by its own name.
+func standIn(endpoints string, a Acting, stands map[string]RouteTarget) bool {
+	list := a.Destinations
+	if a.Then != nil {
+		list = append(slices.Clone(list), a.Then.Destinations...)
+	}
+	named := func(h string) bool { return endpointsOf(h, nil) == endpoints }
+	return !slices.ContainsFunc(list, named) && slices.ContainsFunc(list, func(h string) bool { return endpointsOf(h, stands) == endpoints })
 }
 
 // hops are the routes that a gateway applies and those for the mesh.
@@ -342,9 +378,9 @@ func wholeRule(change TrafficChange, a Applied, why string) []TrafficDiff {
 
 // comparePolicies compares what DestinationRules set for the hosts that are reached in both states. What is set for a
 // host that is reached in one of them only goes with the route that leads there.
-func comparePolicies(before, after Acting) []TrafficDiff {
+func comparePolicies(before, after Acting, stands map[string]RouteTarget) []TrafficDiff {
 	reached := map[string]bool{}
-	for _, h := range after.reached() {
+	for _, h := range after.reached(stands) {
 		reached[h] = true
 	}
 	byHost := func(a Acting) map[string]Applied {
@@ -355,7 +391,7 @@ func comparePolicies(before, after Acting) []TrafficDiff {
 		}
 		for _, p := range list {
 			for _, f := range p.Features {
-				k := p.Host + " " + f.Name
+				k := endpointsOf(p.Host, stands) + " " + f.Name
 				if _, ok := out[k]; !ok {
 					out[k] = Applied{Object: p.Object, Path: p.Path, Features: []Feature{f}}
 				}
@@ -365,7 +401,7 @@ func comparePolicies(before, after Acting) []TrafficDiff {
 	}
 	was, now := byHost(before), byHost(after)
 	var out []TrafficDiff
-	for _, h := range before.reached() {
+	for _, h := range before.reached(stands) {
 		if !reached[h] {
 			continue
 		}
@@ -377,6 +413,10 @@ func comparePolicies(before, after Acting) []TrafficDiff {
 				}
 			}
 		}
+		if standIn(h, before, stands) || standIn(h, after, stands) {
+			// A Service of its own is what the labels of the subset were.
+			delete(keys, h+" subset")
+		}
 		for _, k := range slices.Sorted(maps.Keys(keys)) {
 			out = append(out, compareFeatures(was[k], now[k], after.Why)...)
 		}
@@ -387,46 +427,14 @@ func comparePolicies(before, after Acting) []TrafficDiff {
 	return out
 }
 
-// standing names the hosts of Services that stand for subsets like the subsets.
-func (a Acting) standing(opts RouteOptions) Acting {
-	if len(opts.StandsFor) == 0 {
-		return a
-	}
-	name := func(host string) string {
-		if t, ok := opts.StandsFor[host]; ok {
-			return destination{host: t.Host, subset: t.Subset}.String()
-		}
-		return host
-	}
-	subsets := map[string]bool{}
-	for _, t := range opts.StandsFor {
-		subsets[destination{host: t.Host, subset: t.Subset}.String()] = true
-	}
-	out := a
-	out.Policies, out.Destinations = slices.Clone(a.Policies), slices.Clone(a.Destinations)
-	for i := range out.Destinations {
-		out.Destinations[i] = name(out.Destinations[i])
-	}
-	slices.Sort(out.Destinations)
-	for i := range out.Policies {
-		p := &out.Policies[i]
-		p.Host = name(p.Host)
-		if subsets[p.Host] {
-			p.Features = slices.DeleteFunc(slices.Clone(p.Features), func(f Feature) bool { return f.Name == "subset" })
-		}
-	}
-	if a.Then != nil {
-		then := a.Then.standing(opts)
-		out.Then = &then
-	}
-	return out
-}
-
-// reached are the destinations on all hops.
-func (a Acting) reached() []string {
+// reached are the destinations on all hops, by their endpoints.
+func (a Acting) reached(stands map[string]RouteTarget) []string {
 	out := slices.Clone(a.Destinations)
 	if a.Then != nil {
 		out = append(out, a.Then.Destinations...)
+	}
+	for i, h := range out {
+		out[i] = endpointsOf(h, stands)
 	}
 	slices.Sort(out)
 	return slices.Compact(out)

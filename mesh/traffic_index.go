@@ -35,6 +35,8 @@ type trafficIndex struct {
 	disagree string
 	// delegates are the VirtualServices without hosts.
 	delegates map[nsName]delegate
+	// stands are the Services that have the endpoints of a subset.
+	stands map[string]RouteTarget
 	// gateways are the selectors of the Istio Gateways by "namespace/name".
 	gateways map[string]map[string]string
 }
@@ -74,6 +76,7 @@ func newTrafficIndex(ix *index) *trafficIndex {
 		x.addRoute(r)
 	}
 	x.rules = newDestinationIndex(ix, x.drExport)
+	x.stands = x.standsFor()
 	for _, k := range []Kind{KindBackendTLSPolicy, KindBackendTrafficPolicy} {
 		for _, o := range ix.raw[k] {
 			for _, t := range listAt(o.Content, "spec", "targetRefs") {

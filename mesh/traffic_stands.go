@@ -1,0 +1,110 @@
+package mesh
+
+import (
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+)
+
+// standsFor finds the Services that have the endpoints of a subset of another Service
+// of their namespace: their selector is that of the other one with the labels of the
+// subset, and their ports lead to the same ports of the pods. Leading to the one is
+// then the same as leading to the other, but for what DestinationRules set (facts C-50).
+func (x *trafficIndex) standsFor() map[string]RouteTarget {
+	out := map[string]RouteTarget{}
+	var bySelector map[string][]*api.Service
+	for _, d := range x.ix.destination {
+		if len(d.Spec.GetSubsets()) == 0 {
+			continue
+		}
+		host := strings.ToLower(x.ix.resolveHost(d.Spec.GetHost(), d.Namespace))
+		of := x.ix.hosts[host]
+		if of == nil || len(of.Selector) == 0 {
+			continue
+		}
+		if bySelector == nil {
+			bySelector = x.ix.servicesBySelector()
+		}
+		for _, sub := range d.Spec.GetSubsets() {
+			want, ok := joined(of.Selector, sub.GetLabels())
+			if !ok {
+				continue
+			}
+			for _, svc := range bySelector[of.Namespace+" "+selectorKey(want)] {
+				h := strings.ToLower(svc.Name + "." + svc.Namespace + ".svc." + x.ix.clusterDomain)
+				if _, known := out[h]; !known && svc != of && sameEndpointPorts(svc, of) {
+					out[h] = RouteTarget{Host: host, Subset: sub.GetName()}
+				}
+			}
+		}
+	}
+	return out
+}
+
+// servicesBySelector are the Services by namespace and selector, each list by name.
+func (ix *index) servicesBySelector() map[string][]*api.Service {
+	out := map[string][]*api.Service{}
+	for _, svc := range ix.services {
+		if len(svc.Selector) > 0 {
+			k := svc.Namespace + " " + selectorKey(svc.Selector)
+			out[k] = append(out[k], svc)
+		}
+	}
+	for _, list := range out {
+		slices.SortFunc(list, func(a, b *api.Service) int { return strings.Compare(a.Name, b.Name) })
+	}
+	return out
+}
+
+func selectorKey(m map[string]string) string {
+	var b strings.Builder
+	for _, k := range slices.Sorted(maps.Keys(m)) {
+		b.WriteString(strconv.Quote(k) + "=" + strconv.Quote(m[k]) + ",")
+	}
+	return b.String()
+}
+
+// joined are two sets of labels as one; false when they contradict each other.
+func joined(a, b map[string]string) (map[string]string, bool) {
+	out := maps.Clone(a)
+	for k, v := range b {
+		if old, ok := out[k]; ok && old != v {
+			return nil, false
+		}
+		out[k] = v
+	}
+	return out, true
+}
+
+// sameEndpointPorts tells whether a Service has the ports of another, for the same
+// ports of the pods and with the same protocol, and counts the same pods as ready.
+func sameEndpointPorts(a, b *api.Service) bool {
+	if a.PublishNotReady != b.PublishNotReady || a.Headless != b.Headless || len(a.Ports) != len(b.Ports) {
+		return false
+	}
+	for _, p := range a.Ports {
+		if !slices.ContainsFunc(b.Ports, func(o api.ServicePort) bool {
+			return o.Port == p.Port && targetOf(o) == targetOf(p) && o.Protocol == p.Protocol && transportOf(o) == transportOf(p)
+		}) {
+			return false
+		}
+	}
+	return true
+}
+
+func targetOf(p api.ServicePort) string {
+	if p.TargetPort == "" {
+		return strconv.Itoa(int(p.Port))
+	}
+	return p.TargetPort
+}
+
+func transportOf(p api.ServicePort) string {
+	if p.Transport == "" {
+		return "TCP"
+	}
+	return p.Transport
+}
