@@ -3,6 +3,7 @@ package planner
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -121,9 +122,11 @@ func (d *disposer) readChanges() {
 // the same kind as the copy, or of a kind that routes were converted from.
 func (d *disposer) originals(made api.Ref, name string) []api.Ref {
 	var out []api.Ref
-	for _, o := range d.named[name] {
-		if o.Kind == made.Kind && api.GroupOf(o.APIVersion) == made.Group || convertedKind(o.Kind, made.Kind) {
-			out = append(out, o.Ref())
+	for one := range strings.SplitSeq(name, ",") {
+		for _, o := range d.named[one] {
+			if o.Kind == made.Kind && api.GroupOf(o.APIVersion) == made.Group || convertedKind(o.Kind, made.Kind) {
+				out = append(out, o.Ref())
+			}
 		}
 	}
 	return out
@@ -131,13 +134,7 @@ func (d *disposer) originals(made api.Ref, name string) []api.Ref {
 
 // convertedKind tells whether a plan makes objects of one kind out of another.
 func convertedKind(from, to string) bool {
-	switch from {
-	case "VirtualService":
-		return slices.Contains([]string{"HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}, to)
-	case "DestinationRule":
-		return to == "Service"
-	}
-	return false
+	return from == "VirtualService" && slices.Contains([]string{"HTTPRoute", "GRPCRoute", "TCPRoute", "TLSRoute"}, to)
 }
 
 // readFindings finds which objects findings and unknowns name.
@@ -197,7 +194,7 @@ func (d *disposer) object(k mesh.Kind, o *api.Object) api.Disposition {
 		out.Proof = d.proof(d.copied[ref].wave, c.wave)
 	case changed && deletes(c.Change):
 		out.Fate, out.Why, out.Facts = api.FateDropped, c.Why, c.Rules
-	case changed && len(out.Into) > 0 && k == mesh.KindAuthorizationPolicy:
+	case changed && len(out.Into) > 0 && (k == mesh.KindAuthorizationPolicy || k == mesh.KindVirtualService):
 		out.Fate, out.Why, out.Facts = api.FateConverted, c.Why, c.Rules
 		out.Proof = d.proof(d.copied[ref].wave, c.wave)
 	default:

@@ -2,6 +2,7 @@ package planner
 
 import (
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -9,6 +10,7 @@ import (
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
+	"github.com/ambientplan/ambientplan/planner/translate"
 )
 
 // routedSubsets are the subsets that some VirtualService leads to, as "host/subset".
@@ -178,12 +180,7 @@ func (d *disposer) subsets(o *api.Object) []api.Disposition {
 		for i, s := range r.Spec.GetSubsets() {
 			x := whole
 			x.Part, x.Source = "subset "+s.GetName(), o.Origin.At(fmt.Sprintf("spec.subsets[%d]", i))
-			x.Into = nil
-			for _, made := range whole.Into {
-				if made.Kind == "Service" && d.standsFor(made, s.GetName()) {
-					x.Into = append(x.Into, made)
-				}
-			}
+			x.Into = d.standingFor(host, s.GetLabels())
 			switch {
 			case x.Fate == api.FateBlocked:
 			case !d.routed[host+"/"+s.GetName()]:
@@ -199,9 +196,29 @@ func (d *disposer) subsets(o *api.Object) []api.Disposition {
 	return out
 }
 
-// standsFor tells whether a Service that the plan makes stands for a subset.
-func (d *disposer) standsFor(made api.Ref, subset string) bool {
-	return strings.HasSuffix(made.Name, "-"+subset)
+// standingFor are the Services that the plan makes to stand for a subset: they select
+// what the Service of the host selects, with the labels of the subset.
+func (d *disposer) standingFor(host string, labels map[string]string) []api.Ref {
+	var out []api.Ref
+	for ref, c := range d.last {
+		if ref.Kind != "Service" || ref.Group != "" || c.Op != api.OpCreate {
+			continue
+		}
+		meta, _ := c.After["metadata"].(map[string]any)
+		ann, _ := meta["annotations"].(map[string]any)
+		of, _ := ann[translate.AnnotationCopyOf].(string)
+		ns, name, _ := strings.Cut(of, "/")
+		svc := d.st.Service(ns, name)
+		if svc == nil || d.st.FQDN(name, ns) != host {
+			continue
+		}
+		want := maps.Clone(svc.Selector)
+		maps.Copy(want, labels)
+		if maps.Equal(want, stringMapAt(translate.Spec(c.After), "selector")) {
+			out = append(out, ref)
+		}
+	}
+	return sortedRefs(out)
 }
 
 // serviceEntry judges a ServiceEntry.

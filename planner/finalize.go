@@ -13,6 +13,7 @@ func (s *stepper) finalize(st *step, ns string) {
 	if len(s.waypointServices(ns)) == 0 {
 		return
 	}
+	s.unroute(st, ns)
 	for _, p := range s.st.AuthorizationPolicies() {
 		if p.Namespace != ns || mesh.HasTargetRef(p.Spec) || !translate.L7Policy(p.Content) || !s.allBehindWaypoint(ns, p.Spec.GetSelector().GetMatchLabels()) {
 			continue

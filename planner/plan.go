@@ -86,6 +86,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 	findings = append(findings, fs...)
 
 	steps := newStepper(st, ds, edges, policy)
+	steps.conversions = steps.conversionsOf()
 	waves := []api.Wave{}
 	if len(slots) > 0 {
 		var all []string

@@ -33,6 +33,7 @@ func (s *stepper) prepare(st *step, ns string) {
 		s.copyAttached(st, ns, services)
 		s.admitWaypoint(st, ns, services)
 		s.exemptWaypoint(st, services)
+		s.versionServices(st, ns)
 	}
 	if s.moves(ns) {
 		s.openNetwork(st, ns, services)

@@ -131,13 +131,13 @@ func stepRank(step string) int {
 	if strings.HasPrefix(step, stepCutover+"-") {
 		step = stepCutover
 	}
-	return slices.Index([]string{stepPrepare, stepRoute, stepActivate, stepEnrol, stepCutover, stepFinalize}, step)
+	return slices.Index([]string{stepPrepare, stepActivate, stepEnrol, stepCutover, stepRoute, stepFinalize}, step)
 }
 
 // movable tells whether a step may be done in an earlier wave than the cutover
 // of its namespace.
 func movable(step string) bool {
-	return step == stepPrepare || step == stepRoute || step == stepActivate
+	return step == stepPrepare || step == stepActivate
 }
 
 // relate says what a constraint means for waves.

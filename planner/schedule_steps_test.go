@@ -154,7 +154,7 @@ func TestSchedulePropertiesOfSteps(t *testing.T) {
 			ns = append(ns, api.PlanNamespace{Name: n, Pods: rapid.IntRange(0, 5).Draw(t, "pods"), Team: rapid.SampledFrom([]string{"", "x", "y"}).Draw(t, "team")})
 		}
 		all := append(slices.Clone(names), "elsewhere")
-		steps := []string{stepPrepare, stepRoute, stepActivate, stepEnrol, stepCutover, "cutover-2", stepFinalize}
+		steps := []string{stepPrepare, stepActivate, stepEnrol, stepCutover, "cutover-2", stepRoute, stepFinalize}
 		var cs []api.Constraint
 		for range rapid.IntRange(0, 12).Draw(t, "constraints") {
 			c := rapid.SampledFrom(all).Draw(t, "a") + "/" + rapid.SampledFrom(steps).Draw(t, "as") + "<" + rapid.SampledFrom(all).Draw(t, "b") + "/" + rapid.SampledFrom(steps).Draw(t, "bs")
@@ -219,7 +219,7 @@ func stepTimes(slots []Slot) map[string]int {
 	at := map[string]int{}
 	clock := 0
 	for _, sl := range slots {
-		for _, steps := range [][]string{{stepPrepare}, {stepRoute}, {stepActivate}, {stepEnrol}, {stepCutover, "cutover-2"}, {stepFinalize}} {
+		for _, steps := range [][]string{{stepPrepare}, {stepActivate}, {stepEnrol}, {stepCutover, "cutover-2"}, {stepRoute}, {stepFinalize}} {
 			clock++
 			do := func(ns, step string) {
 				if _, ok := at[ns+"/"+step]; !ok {

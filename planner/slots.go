@@ -112,7 +112,7 @@ func (s *scheduler) early(slots []Slot) {
 	for _, k := range order {
 		a := first[k]
 		sl := &slots[a.wave]
-		for _, step := range []string{stepPrepare, stepRoute, stepActivate} {
+		for _, step := range []string{stepPrepare, stepActivate} {
 			r := api.StepRef{Cluster: k.Cluster, Namespace: k.Namespace, Step: step}
 			if stepRank(step) <= stepRank(k.Step) && !slices.Contains(sl.Early, r) {
 				sl.Early = append(sl.Early, r)

@@ -34,18 +34,20 @@ type stepper struct {
 	tree   *tree
 	edges  []api.Edge
 	// callers are the known callers of each service.
-	callers  map[api.Ref]map[api.Ref]bool
-	order    *cutoverOrder
-	ds       []api.Decision
-	byNS     map[string][]*api.Decision
-	moving   map[api.Ref]bool
-	staying  map[api.Ref]bool
-	prepared map[string]bool
-	active   map[string]bool
-	gateways map[api.Ref]bool
-	taken    map[api.Ref]bool
-	findings []api.Finding
-	err      error
+	callers map[api.Ref]map[api.Ref]bool
+	order   *cutoverOrder
+	// conversions are the VirtualServices that become routes.
+	conversions conversions
+	ds          []api.Decision
+	byNS        map[string][]*api.Decision
+	moving      map[api.Ref]bool
+	staying     map[api.Ref]bool
+	prepared    map[string]bool
+	active      map[string]bool
+	gateways    map[api.Ref]bool
+	taken       map[api.Ref]bool
+	findings    []api.Finding
+	err         error
 }
 
 func newStepper(st *mesh.State, ds []api.Decision, edges []api.Edge, p *api.MigrationPolicy) *stepper {
@@ -115,6 +117,11 @@ func (s *stepper) wave(slot Slot) []api.Step {
 	for _, st := range s.cutovers(slot) {
 		emit(st)
 	}
+	route := s.tree.step(stepRoute, "Add routes of the Gateway API that mean the same as VirtualServices. Waypoints follow them from now on; sidecars that are left do so at once.")
+	for _, ns := range slot.Namespaces {
+		s.route(route, ns)
+	}
+	emit(route)
 	finalize := s.tree.step(stepFinalize, "Remove the policies that nothing reads any more and keep their layer 4 part, now that waypoints enforce the rest.")
 	for _, ns := range slot.Namespaces {
 		s.finalize(finalize, ns)

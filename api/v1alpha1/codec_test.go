@@ -152,6 +152,7 @@ func TestDecodePolicyErrors(t *testing.T) {
 		{"freeze", "calendar:\n  start: 2026-02-20\n  freeze:\n  - {name: x, from: 2026-03-02, to: 2026-03-01}\n", "p.yaml:6: calendar.freeze[0].to: 2026-03-01 is before 2026-03-02"},
 		{"capacity", "capacity:\n  pods: -1\n", "p.yaml:4: capacity.pods: -1 is negative"},
 		{"consent", "consents:\n- id: L08\n  reason: r\n", "p.yaml:4: consents[0].by: is required"},
+		{"routes", "routes: drop\n", `p.yaml:3: routes: "drop" is none of convert, keep`},
 		{"gitops", "gitops: jenkins\n", `p.yaml:3: gitops: "jenkins" is none of none, argocd, flux`},
 		{"scope", "waypoint:\n  scope: galaxy\n", `p.yaml:4: waypoint.scope: "galaxy" is none of`},
 		{"shared", "waypoint:\n  scope: shared\n", "p.yaml:3: waypoint.namespace: a shared waypoint needs a namespace"},

@@ -152,6 +152,7 @@ func DecodePolicy(name string, r io.Reader) (*MigrationPolicy, error) {
 		c.required(p+".by", k.By)
 	}
 	c.waypoint(v.Waypoint)
+	c.oneOf("routes", v.Routes, RoutesConvert, RoutesKeep)
 	c.oneOf("gitops", v.GitOps, "none", "argocd", "flux")
 	if err := errors.Join(c.errs...); err != nil {
 		return nil, err

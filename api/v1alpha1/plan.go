@@ -128,8 +128,8 @@ type Wave struct {
 
 // Step is one commit inside a wave.
 type Step struct {
-	// Name is "prepare", "route", "activate", "enrol", "cutover" ("cutover-2", ...
-	// for later batches) or "finalize"; wave 0 has steps of its own.
+	// Name is "prepare", "activate", "enrol", "cutover" ("cutover-2", ... for later
+	// batches), "route" or "finalize"; wave 0 has steps of its own.
 	Name       string   `json:"name"`
 	Namespaces []string `json:"namespaces"`
 	// What the step does, in a sentence.

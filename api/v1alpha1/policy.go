@@ -19,6 +19,10 @@ type MigrationPolicy struct {
 	// Consents accepts findings and unknowns by id, with a reason and a name.
 	Consents []Consent      `json:"consents,omitempty"`
 	Waypoint WaypointPolicy `json:"waypoint,omitzero"`
+	// Routes is "convert" (default): VirtualServices of the mesh become routes of the
+	// Gateway API where these mean exactly the same; or "keep": waypoints serve them as
+	// they are, which Istio calls Alpha.
+	Routes string `json:"routes,omitempty"`
 	// GitOps is "none" (default), "argocd" or "flux".
 	GitOps string `json:"gitops,omitempty"`
 	// Labels says which labels of namespaces and workloads name owner, team and tier.
@@ -26,6 +30,12 @@ type MigrationPolicy struct {
 	File   string         `json:"-"`
 	Lines  map[string]int `json:"-"`
 }
+
+// What a plan does with VirtualServices.
+const (
+	RoutesConvert = "convert"
+	RoutesKeep    = "keep"
+)
 
 // ExcludedNamespace keeps its sidecars.
 type ExcludedNamespace struct {

@@ -34,8 +34,29 @@ func Attach(o *api.Object, namespace, name string, services []string) api.Conten
 	return api.Content{"apiVersion": o.APIVersion, "kind": o.Kind, "metadata": meta, "spec": spec}
 }
 
-// AnnotationCopyOf names the object that a copy was made of.
+// AnnotationCopyOf names the object that a copy was made of, as namespace/name, or
+// several objects divided by commas.
 const AnnotationCopyOf = "ambientplan.dev/copy-of"
+
+// SetLabel sets a label of an object that the plan makes.
+func SetLabel(c api.Content, key, value string) { set(c, "labels", key, value) }
+
+// SetAnnotation sets an annotation of an object that the plan makes.
+func SetAnnotation(c api.Content, key, value string) { set(c, "annotations", key, value) }
+
+func set(c api.Content, field, key, value string) {
+	meta, ok := c["metadata"].(map[string]any)
+	if !ok {
+		meta = map[string]any{}
+		c["metadata"] = meta
+	}
+	m, ok := meta[field].(map[string]any)
+	if !ok {
+		m = map[string]any{}
+		meta[field] = m
+	}
+	m[key] = value
+}
 
 // Spec of a content as a map that may be changed; nil when there is none.
 func Spec(c api.Content) map[string]any {
