@@ -87,7 +87,8 @@ func sameEndpointPorts(a, b *api.Service) bool {
 	}
 	for _, p := range a.Ports {
 		if !slices.ContainsFunc(b.Ports, func(o api.ServicePort) bool {
-			return o.Port == p.Port && targetOf(o) == targetOf(p) && o.Protocol == p.Protocol && transportOf(o) == transportOf(p)
+			return o.Port == p.Port && targetOf(o) == targetOf(p) && transportOf(o) == transportOf(p) &&
+				(o.Name == p.Name && o.AppProtocol == p.AppProtocol || o.Protocol == p.Protocol && p.Protocol != "")
 		}) {
 			return false
 		}

@@ -189,6 +189,8 @@ func (d *disposer) subsets(o *api.Object) []api.Disposition {
 			case len(x.Into) > 0:
 				x.Fate, x.Facts = api.FateConverted, []string{"C-50"}
 				x.Why = "a Service selects the same pods"
+				at := d.last[x.Into[0]]
+				x.Wave, x.Step, x.Proof = at.wave, at.step, d.proof(at.wave, at.wave)
 			}
 			out = append(out, x)
 		}

@@ -24,7 +24,7 @@ type mutant struct {
 // be found, by the kind of gap that it makes: a check that nothing can fail shows
 // nothing.
 func TestVerifyFindsBrokenPlans(t *testing.T) {
-	for _, m := range slices.Concat(policyMutants(), orderMutants(), wayMutants()) {
+	for _, m := range slices.Concat(policyMutants(), routeMutants(), orderMutants(), wayMutants()) {
 		t.Run(m.plan+"/"+m.name, func(t *testing.T) {
 			inv, p := planCase(t, m.plan)
 			m.mutate(t, p)
@@ -58,6 +58,18 @@ func policyMutants() []mutant {
 		{"the guard catches the waypoint", "every_kind", replace("stock-only-waypoint", "sa/waypoint", "sa/somebody"), api.GapRestrictive},
 		{"the guard selects other pods", "every_kind", replace("stock-only-waypoint", `"app":"stock"`, `"app":"orders"`), api.GapPermissive},
 		{"tokens are not validated at the waypoint", "every_kind", dropKind("RequestAuthentication"), api.GapRestrictive},
+	}
+}
+
+// routeMutants do wrong by routes that were converted.
+func routeMutants() []mutant {
+	return []mutant{
+		{"the route leads to another version", "versions", replaceKind("HTTPRoute", `"name":"reviews-v2"`, `"name":"reviews-v1"`), api.GapRoutes},
+		{"the route has another condition", "versions", replaceKind("HTTPRoute", `"value":"jason"`, `"value":"jane"`), api.GapRoutes},
+		{"the route forgets the timeout", "versions", replaceKind("HTTPRoute", `"request":"2s"`, `"request":"5s"`), api.GapRoutes},
+		{"the Service of a version selects other pods", "versions", replaceKind("Service/reviews-v2", `"version":"v2"`, `"version":"v3"`), api.GapRoutes},
+		{"the settings of a version are forgotten", "versions", dropKind("DestinationRule"), api.GapRoutes},
+		{"the VirtualService goes and no route is made", "versions", dropKind("HTTPRoute"), api.GapRoutes},
 	}
 }
 
@@ -106,7 +118,7 @@ func wayMutants() []mutant {
 
 // TestMutantsAreMany keeps the promise of at least twenty.
 func TestMutantsAreMany(t *testing.T) {
-	if n := len(slices.Concat(policyMutants(), orderMutants(), wayMutants())); n < 20 {
+	if n := len(slices.Concat(policyMutants(), routeMutants(), orderMutants(), wayMutants())); n < 20 {
 		t.Errorf("%d ways to break a plan", n)
 	}
 }
@@ -220,10 +232,11 @@ func replace(name, old, with string) func(*testing.T, *api.MigrationPlan) {
 	}
 }
 
-// replaceKind edits the contents of all objects of a kind as JSON text.
+// replaceKind edits the contents of all objects of a kind, or of KIND/NAME, as JSON text.
 func replaceKind(kind, old, with string) func(*testing.T, *api.MigrationPlan) {
+	kind, name, _ := strings.Cut(kind, "/")
 	return func(t *testing.T, p *api.MigrationPlan) {
-		replaceWhere(t, p, func(c *api.Change) bool { return c.Object.Kind == kind }, old, with)
+		replaceWhere(t, p, func(c *api.Change) bool { return c.Object.Kind == kind && (name == "" || c.Object.Name == name) }, old, with)
 	}
 }
 

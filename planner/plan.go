@@ -87,6 +87,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 
 	steps := newStepper(st, ds, edges, policy)
 	steps.conversions = steps.conversionsOf()
+	findings = append(findings, steps.conversions.findings...)
 	waves := []api.Wave{}
 	if len(slots) > 0 {
 		var all []string

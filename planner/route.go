@@ -17,13 +17,15 @@ import (
 type conversions struct {
 	hosts map[string][]*convert.HostResult
 	rest  map[string][]*convert.VirtualServiceResult
+	// findings are about VirtualServices that waypoints go on to serve.
+	findings []api.Finding
 }
 
 // conversionsOf picks, of all that can be converted exactly, the hosts whose waypoint
 // the plan makes. A VirtualService is converted for all such hosts or for none.
 func (s *stepper) conversionsOf() conversions {
 	out := conversions{hosts: map[string][]*convert.HostResult{}, rest: map[string][]*convert.VirtualServiceResult{}}
-	if s.policy.Routes == api.RoutesKeep || !s.anyWaypoint() {
+	if !s.anyWaypoint() {
 		return out
 	}
 	all := convert.All(s.st, convert.ClusterOf(s.st))
@@ -32,7 +34,7 @@ func (s *stepper) conversionsOf() conversions {
 		byVS[all.VirtualServices[i].Object] = &all.VirtualServices[i]
 	}
 	for i := range all.Hosts {
-		if h := &all.Hosts[i]; h.Class == convert.Converted && s.converts(h) {
+		if h := &all.Hosts[i]; h.Class == convert.Converted && s.policy.Routes != api.RoutesKeep && s.converts(h) {
 			hosts[h.Host] = h
 		}
 	}
@@ -62,7 +64,68 @@ func (s *stepper) conversionsOf() conversions {
 			}
 		}
 	}
+	for i := range all.VirtualServices {
+		if v := &all.VirtualServices[i]; !done[v.Object] {
+			out.findings = append(out.findings, s.keptRoutes(v)...)
+		}
+	}
 	return out
+}
+
+// keptRoutes says why a VirtualService that a waypoint of the plan serves stays one.
+func (s *stepper) keptRoutes(v *convert.VirtualServiceResult) []api.Finding {
+	host, served := s.servedHost(append(slices.Clone(v.Hosts), v.Others...))
+	if !served {
+		return nil
+	}
+	f := api.Finding{
+		ID: "virtualservice-kept", Severity: api.Warning, Subject: v.Object,
+		Message: fmt.Sprintf("%s stays a VirtualService and is served by the waypoint, which Istio calls Alpha", v.Object),
+		Effect:  "Istio may change how a waypoint serves a VirtualService",
+		Action:  "test the routes through the waypoint before the callers move",
+	}
+	for _, r := range v.Why {
+		f.Evidence = append(f.Evidence, api.Evidence{Object: r.Object, Path: r.Path, Value: r.Text + bracketed(r.Fact)})
+		if r.Remedy != "" {
+			f.Action = r.Remedy + "; until then " + f.Action
+		}
+		if len(f.Evidence) == maxEvidence {
+			break
+		}
+	}
+	switch {
+	case len(v.Why) > 0:
+		f.Message += ": " + v.Why[0].Text
+	case s.policy.Routes == api.RoutesKeep:
+		f.Message += ": the MigrationPolicy keeps routes as they are"
+	default:
+		f.Message += fmt.Sprintf(": %s is not converted, because not all that routes its calls moves with it", host)
+	}
+	if len(f.Evidence) == 0 {
+		f.Evidence = []api.Evidence{{Object: v.Object, Path: "spec.hosts"}}
+	}
+	return []api.Finding{f}
+}
+
+func bracketed(fact string) string {
+	if fact == "" {
+		return ""
+	}
+	return " (" + fact + ")"
+}
+
+// servedHost is the first of some hosts that a waypoint of the plan serves.
+func (s *stepper) servedHost(hosts []string) (string, bool) {
+	for _, h := range hosts {
+		svc, _ := s.st.ServiceByHost(h, "")
+		if svc == nil || !s.moves(svc.Namespace) {
+			continue
+		}
+		if slices.ContainsFunc(s.waypointServices(svc.Namespace), func(d *api.Decision) bool { return d.Subject == svc.Ref() }) {
+			return h, true
+		}
+	}
+	return "", false
 }
 
 // anyWaypoint tells whether the plan makes any waypoint.

@@ -84,7 +84,7 @@ func gaps(t *testing.T, inv *api.Inventory, p *api.MigrationPlan) (n int) {
 }
 
 func TestVerifyFindsNoGapInOurPlans(t *testing.T) {
-	for _, name := range []string{"l7_allow", "l7_deny", "mixed_namespace", "routes", "callers_in_batches", "every_kind", "open_server"} {
+	for _, name := range []string{"l7_allow", "l7_deny", "mixed_namespace", "routes", "callers_in_batches", "every_kind", "open_server", "versions"} {
 		t.Run(name, func(t *testing.T) {
 			inv, p := planCase(t, name)
 			if n := gaps(t, inv, p); n > 0 {

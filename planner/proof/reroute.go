@@ -136,7 +136,7 @@ func (p *prover) routedBy(objects map[api.Ref]api.Content) *mesh.State {
 			continue
 		}
 		if c := objects[ref]; c != nil {
-			services = append(services, api.Service{Cluster: ref.Cluster, Namespace: ref.Namespace, Name: ref.Name, Labels: stringsAt(c, "metadata", "labels"), Ports: portsIn(c)})
+			services = append(services, serviceIn(ref, c))
 		}
 	}
 	st, err := p.st.Rerouted(routes, services)
@@ -146,15 +146,32 @@ func (p *prover) routedBy(objects map[api.Ref]api.Content) *mesh.State {
 	return st
 }
 
-// portsIn are the ports of a Service as a plan creates it.
-func portsIn(c api.Content) []api.ServicePort {
+// serviceIn reads a Service as a plan creates it.
+func serviceIn(ref api.Ref, c api.Content) api.Service {
+	out := api.Service{
+		Cluster: ref.Cluster, Namespace: ref.Namespace, Name: ref.Name, Labels: stringsAt(c, "metadata", "labels"),
+		Annotations: stringsAt(c, "metadata", "annotations"), Selector: stringsAt(c, "spec", "selector"),
+	}
 	spec, _ := c["spec"].(map[string]any)
+	out.Headless = spec["clusterIP"] == "None"
+	out.PublishNotReady, _ = spec["publishNotReadyAddresses"].(bool)
+	out.Type, _ = spec["type"].(string)
 	list, _ := spec["ports"].([]any)
-	var out []api.ServicePort
 	for _, x := range list {
 		m, _ := x.(map[string]any)
-		name, _ := m["name"].(string)
-		out = append(out, api.ServicePort{Name: name, Port: number(m["port"])})
+		p := api.ServicePort{Port: number(m["port"])}
+		p.Name, _ = m["name"].(string)
+		p.AppProtocol, _ = m["appProtocol"].(string)
+		p.Transport, _ = m["protocol"].(string)
+		switch t := m["targetPort"].(type) {
+		case string:
+			p.TargetPort = t
+		default:
+			if n := number(t); n != 0 {
+				p.TargetPort = strconv.Itoa(int(n))
+			}
+		}
+		out.Ports = append(out.Ports, p)
 	}
 	return out
 }

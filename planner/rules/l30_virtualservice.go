@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"maps"
 	"slices"
-	"strings"
 
 	networking "istio.io/api/networking/v1alpha3"
 
@@ -19,7 +18,7 @@ var l30 = Rule{
 		Why: "Today the sidecar of each caller applies a VirtualService. ztunnel ignores them, so once a caller is ambient only a waypoint of the called " +
 			"service applies it, and only if the VirtualService is in the service's or the waypoint's namespace and matches on nothing but the request.",
 		Effect:  "without a waypoint routes, timeouts, retries, faults, mirrors and header rules vanish silently when the caller becomes ambient",
-		Remedy:  "give the service a waypoint before its callers move; the plan keeps the VirtualService, which a waypoint serves (status Alpha in Istio)",
+		Remedy:  "give the service a waypoint before its callers move; the plan turns the VirtualService into routes of the Gateway API where these mean exactly the same, and else keeps it, which a waypoint serves (status Alpha in Istio)",
 		Sources: []string{"Istio pilot/pkg/networking/core/listener_waypoint.go (getVirtualServiceForWaypoint)", "istio/istio issues 51565, 59483"},
 		Facts:   []string{"L-30", "L-31", "L-32", "L-39", "M-13", "B-11", "C-20", "C-25"},
 		Since:   "0.1.0",
@@ -54,9 +53,6 @@ func checkL30(p *Pass) {
 			continue
 		}
 		vs.place(p)
-		p.ReportWith(api.Warning, v.Ref(), fmt.Sprintf("%s stays a VirtualService and is served by the waypoint, which Istio calls Alpha", v.Ref()),
-			"Istio may change how a waypoint serves a VirtualService; this version of ambientplan does not convert it to an HTTPRoute",
-			"test the routes through the waypoint before the callers move", Field(v.Ref(), "spec.hosts", strings.Join(v.Spec.GetHosts(), ",")))
 		for _, t := range vs.targets {
 			owners[t] = append(owners[t], v.Ref())
 			if other, ok := routed[t]; ok {

@@ -51,6 +51,9 @@ func Clone(c api.Content) api.Content {
 // server or a client wrote into its metadata.
 func Stored(o *api.Object) api.Content {
 	c := Clone(o.Content)
+	if c == nil {
+		c = api.Content{}
+	}
 	meta, _ := c["metadata"].(map[string]any)
 	if meta == nil {
 		meta = map[string]any{}
