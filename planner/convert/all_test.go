@@ -62,6 +62,11 @@ func TestAll(t *testing.T) {
 			[]string{"a: kept []; [C-11 spec.hosts]; gateways=<nil> hosts=[reviews] http=1", "b: kept []; [C-11 spec.hosts[0]]; gateways=<nil> hosts=[*.shop.svc.cluster.local] http=1"}},
 		{"a route beside it", object("a", `hosts: [reviews], `+plainRule) + "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: mine, namespace: shop}\nspec: {parentRefs: [{group: \"\", kind: Service, name: reviews}], rules: [{backendRefs: [{name: ratings, port: 80}]}]}\n",
 			[]string{"a: kept []; [C-02 spec.hosts]; gateways=<nil> hosts=[reviews] http=1"}},
+		{"a subset in another namespace", strings.ReplaceAll(object("a", `hosts: [far], http: [{route: [{destination: {host: reviews.shop.svc.cluster.local, subset: v1}}]}]`), "namespace: shop", "namespace: web"),
+			[]string{"a: converted [far.web.svc.cluster.local]; []; nothing"}},
+		{"a subset in another namespace, of which this one has a rule of its own", strings.ReplaceAll(object("a", `hosts: [far], http: [{route: [{destination: {host: reviews.shop.svc.cluster.local, subset: v1}}]}]`), "namespace: shop", "namespace: web") +
+			"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: own, namespace: web}\nspec: {host: reviews.shop.svc.cluster.local, subsets: [{name: v1, labels: {version: other}}]}\n",
+			[]string{"a: kept []; [C-51 spec.http[0].route[0].destination.subset]; gateways=<nil> hosts=[far] http=1"}},
 		{"no rules", object("a", `hosts: [reviews]`), []string{"a: blocked []; [L-30 spec]; gateways=<nil> hosts=[reviews] http=0"}},
 	}
 	for _, tt := range tests {

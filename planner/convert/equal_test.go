@@ -26,8 +26,9 @@ func proven(t tester, documents string, r convert.HostResult) (difference, unkno
 		opts.StandsFor[v.Service.Name+"."+v.Service.Namespace+".svc"+domain] = mesh.RouteTarget{Host: v.Of.Name + "." + v.Of.Namespace + ".svc" + domain, Subset: v.Subset}
 	}
 	svc := before.Service(r.Service.Namespace, r.Service.Name)
-	for _, p := range svc.Ports {
-		a, b := acting(before, svc, p), acting(after, after.Service(svc.Namespace, svc.Name), p)
+	for _, at := range calls(svc) {
+		p := at.port
+		a, b := acting(before, svc, at), acting(after, after.Service(svc.Namespace, svc.Name), at)
 		for _, x := range []mesh.Acting{a, b} {
 			if x.Unknown != "" {
 				return "", x.Unknown
@@ -64,8 +65,23 @@ metadata: {name: caller, namespace: web}
 spec: {selector: {matchLabels: {app: caller}}, template: {metadata: {labels: {app: caller}}, spec: {containers: [{name: a, image: a}]}}}
 `
 
-func acting(st *mesh.State, svc *api.Service, p api.ServicePort) mesh.Acting {
-	return st.Traffic(st.WorkloadsIn("web")[0], mesh.ModeAmbient, svc, p, &api.WaypointRef{Namespace: "shop", Name: "waypoint"})
+// call is one to a port, through a waypoint or from a client with a sidecar, for which routes hold from the moment they
+// exist (facts C-01).
+type call struct {
+	port api.ServicePort
+	mode mesh.Mode
+}
+
+func calls(svc *api.Service) []call {
+	var out []call
+	for _, p := range svc.Ports {
+		out = append(out, call{p, mesh.ModeAmbient}, call{p, mesh.ModeSidecar})
+	}
+	return out
+}
+
+func acting(st *mesh.State, svc *api.Service, c call) mesh.Acting {
+	return st.Traffic(st.WorkloadsIn("web")[0], c.mode, svc, c.port, &api.WaypointRef{Namespace: "shop", Name: "waypoint"})
 }
 
 func ofHTTP(a mesh.Acting) []mesh.Applied {
@@ -75,36 +91,45 @@ func ofHTTP(a mesh.Acting) []mesh.Applied {
 // l4 is where connections go that are not HTTP, as "host port subset weight", with subsets for the Services that stand
 // for them and the port that a destination without one means.
 func l4(st *mesh.State, a mesh.Acting, opts mesh.RouteOptions) string {
+	var out []string
 	for _, r := range a.Routes {
 		if r.Protocol == "http" {
 			continue
 		}
+		match, to := "", fmt.Sprintf("%s %d  ", a.Call.Host, a.Call.Port)
 		for _, f := range r.Features {
-			if f.Name == "route" {
-				var out []string
-				for part := range strings.SplitSeq(f.Value, ", ") {
-					dest, weight, _ := strings.Cut(part, " weight ")
-					dest, subset, _ := strings.Cut(dest, "/")
-					host, port, found := strings.Cut(dest, ":")
-					if svc, _ := st.ServiceByHost(host, ""); !found && svc != nil {
-						port = fmt.Sprint(a.Call.Port)
-						if len(svc.Ports) == 1 {
-							port = fmt.Sprint(svc.Ports[0].Port)
-						}
-					}
-					if t, ok := opts.StandsFor[host]; ok {
-						host, subset = t.Host, t.Subset
-					}
-					if weight != "0" {
-						out = append(out, strings.Join([]string{host, port, subset, weight}, " "))
-					}
-				}
-				return strings.Join(out, ", ")
+			switch f.Name {
+			case "match":
+				match = f.Value
+			case "route":
+				to = destinations(st, f.Value, a.Call.Port, opts)
 			}
 		}
-		return fmt.Sprintf("%s %d  ", a.Call.Host, a.Call.Port)
+		out = append(out, r.Protocol+match+" -> "+to)
 	}
-	return "nothing"
+	return strings.Join(out, "; ")
+}
+
+func destinations(st *mesh.State, text string, port int32, opts mesh.RouteOptions) string {
+	var out []string
+	for part := range strings.SplitSeq(text, ", ") {
+		dest, weight, _ := strings.Cut(part, " weight ")
+		dest, subset, _ := strings.Cut(dest, "/")
+		host, number, found := strings.Cut(dest, ":")
+		if svc, _ := st.ServiceByHost(host, ""); !found && svc != nil {
+			number = fmt.Sprint(port)
+			if len(svc.Ports) == 1 {
+				number = fmt.Sprint(svc.Ports[0].Port)
+			}
+		}
+		if t, ok := opts.StandsFor[host]; ok {
+			host, subset = t.Host, t.Subset
+		}
+		if weight != "0" {
+			out = append(out, strings.Join([]string{host, number, subset, weight}, " "))
+		}
+	}
+	return strings.Join(out, ", ")
 }
 
 // without is the state in which the VirtualServices of a host are gone and its routes are there.

@@ -161,7 +161,8 @@ func first(rules []l4Rule, port int32) *l4Rule {
 	return nil
 }
 
-// l4Routes writes one route for each port that is not for HTTP alone: the two kinds of rules do not act on HTTP.
+// l4Routes writes the routes of each port that is not for HTTP alone: the two kinds of rules do not act on HTTP. Where
+// there is a rule of both kinds both are written: a waypoint follows the TLS rule alone, sidecars tell by the SNI.
 func (c *conversion) l4Routes(tcp, tls []l4Rule) []api.Content {
 	var out []api.Content
 	used := map[*l4Rule]bool{}
@@ -169,51 +170,14 @@ func (c *conversion) l4Routes(tcp, tls []l4Rule) []api.Content {
 		if p.Transport != "" && p.Transport != "TCP" || speaksHTTP(p) && p.Protocol != "" {
 			continue
 		}
-		r, isTLS := first(tls, p.Port), true
-		if r == nil {
-			r, isTLS = first(tcp, p.Port), false
+		if r := first(tls, p.Port); r != nil {
+			used[r] = true
+			out = c.tlsRoute(out, r, p.Port)
 		}
-		if r == nil {
-			continue
+		if r := first(tcp, p.Port); r != nil {
+			used[r] = true
+			out = c.tcpRoute(out, r, p.Port)
 		}
-		used[r] = true
-		var backends []gwv1.BackendRef
-		for i, d := range r.route {
-			at := fmt.Sprintf("%s.route[%d].destination", r.path, i)
-			ref, ok := c.backend(r.object, r.object.Namespace, at, d.GetDestination(), p.Port)
-			if !ok {
-				return nil
-			}
-			if w := d.GetWeight(); len(r.route) > 1 {
-				ref.Weight = &w
-			}
-			if v := c.versions[c.namespaceOf(ref)+"/"+string(ref.Name)]; d.GetDestination().GetSubset() != "" && v != nil && v.policy.GetConnectionPool().GetTcp() != nil {
-				c.notes.keep(r.object, at+".subset", "C-51", "settings for TCP connections of the host take effect for the subset differently once it is a Service")
-			}
-			backends = append(backends, ref)
-		}
-		spec := gwv1.CommonRouteSpec{ParentRefs: []gwv1.ParentReference{c.target.parent(p.Port)}}
-		if isTLS {
-			version := c.cluster.tlsVersion()
-			if version == "" {
-				c.notes.keep(r.object, r.path, "P-05", "no version of TLSRoute is known to be read by istiod")
-				return nil
-			}
-			out = c.write(out, &gwv1.TLSRoute{
-				TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "TLSRoute"}, ObjectMeta: c.meta("TLSRoute", p.Port, 0),
-				Spec: gwv1.TLSRouteSpec{CommonRouteSpec: spec, Hostnames: []gwv1.Hostname{gwv1.Hostname(c.target.host)}, Rules: []gwv1.TLSRouteRule{{BackendRefs: backends}}},
-			})
-			continue
-		}
-		version := c.cluster.tcpVersion()
-		if version == "" {
-			c.notes.keep(r.object, r.path, "P-05", "no version of TCPRoute is known to be read by istiod")
-			return nil
-		}
-		out = c.write(out, &gwv1.TCPRoute{
-			TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "TCPRoute"}, ObjectMeta: c.meta("TCPRoute", p.Port, 0),
-			Spec: gwv1.TCPRouteSpec{CommonRouteSpec: spec, Rules: []gwv1.TCPRouteRule{{BackendRefs: backends}}},
-		})
 	}
 	for _, list := range [][]l4Rule{tls, tcp} {
 		for i, r := range list {
@@ -223,6 +187,62 @@ func (c *conversion) l4Routes(tcp, tls []l4Rule) []api.Content {
 		}
 	}
 	return out
+}
+
+// l4Backends are the destinations of a rule on a port; false when one cannot be written, which is noted.
+func (c *conversion) l4Backends(r *l4Rule, port int32) ([]gwv1.BackendRef, bool) {
+	var backends []gwv1.BackendRef
+	for i, d := range r.route {
+		at := fmt.Sprintf("%s.route[%d].destination", r.path, i)
+		ref, ok := c.backend(r.object, r.object.Namespace, at, d.GetDestination(), port)
+		if !ok {
+			return nil, false
+		}
+		if w := d.GetWeight(); len(r.route) > 1 {
+			ref.Weight = &w
+		}
+		if v := c.versions[c.namespaceOf(ref)+"/"+string(ref.Name)]; d.GetDestination().GetSubset() != "" && v != nil && v.policy.GetConnectionPool().GetTcp() != nil {
+			c.notes.keep(r.object, at+".subset", "C-51", "settings for TCP connections of the host take effect for the subset differently once it is a Service")
+		}
+		backends = append(backends, ref)
+	}
+	return backends, true
+}
+
+func (c *conversion) tlsRoute(out []api.Content, r *l4Rule, port int32) []api.Content {
+	version := c.cluster.tlsVersion()
+	if version == "" {
+		c.notes.keep(r.object, r.path, "P-05", "no version of TLSRoute is known to be read by istiod")
+		return out
+	}
+	backends, ok := c.l4Backends(r, port)
+	if !ok {
+		return out
+	}
+	return c.write(out, &gwv1.TLSRoute{
+		TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "TLSRoute"}, ObjectMeta: c.meta("TLSRoute", port, 0),
+		Spec: gwv1.TLSRouteSpec{CommonRouteSpec: c.common(port), Hostnames: []gwv1.Hostname{gwv1.Hostname(c.target.host)}, Rules: []gwv1.TLSRouteRule{{BackendRefs: backends}}},
+	})
+}
+
+func (c *conversion) tcpRoute(out []api.Content, r *l4Rule, port int32) []api.Content {
+	version := c.cluster.tcpVersion()
+	if version == "" {
+		c.notes.keep(r.object, r.path, "P-05", "no version of TCPRoute is known to be read by istiod")
+		return out
+	}
+	backends, ok := c.l4Backends(r, port)
+	if !ok {
+		return out
+	}
+	return c.write(out, &gwv1.TCPRoute{
+		TypeMeta: metav1.TypeMeta{APIVersion: version, Kind: "TCPRoute"}, ObjectMeta: c.meta("TCPRoute", port, 0),
+		Spec: gwv1.TCPRouteSpec{CommonRouteSpec: c.common(port), Rules: []gwv1.TCPRouteRule{{BackendRefs: backends}}},
+	})
+}
+
+func (c *conversion) common(port int32) gwv1.CommonRouteSpec {
+	return gwv1.CommonRouteSpec{ParentRefs: []gwv1.ParentReference{c.target.parent(port)}}
 }
 
 // otherHost tells that the one SNI of a match is another host of the same VirtualService: for this host a waypoint does

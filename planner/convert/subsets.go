@@ -62,6 +62,15 @@ func (c *conversion) subset(o *api.Object, path, host string, svc *api.Service, 
 		}
 		v.selector[k] = val
 	}
+	if there := c.waypointNamespace(); there != svc.Namespace {
+		// The Service of the subset is the same for every caller, and so are its settings.
+		seen, err := c.st.DestinationSettingsAt(there, host, svc.Namespace)
+		other := seen.Subsets[subset].Spec
+		if err != nil || !maps.Equal(other.GetLabels(), sub.Spec.GetLabels()) || !samePolicy(other.GetTrafficPolicy(), sub.Spec.GetTrafficPolicy()) || !samePolicy(seen.Policy, settings.Policy) {
+			c.notes.keep(o, at, "C-51", fmt.Sprintf("a waypoint of %s reads other settings for %s than one of %s, and a Service of the subset has the same for all", there, host, svc.Namespace))
+			return "", false
+		}
+	}
 	v.policy, ok = mergePolicy(settings.Policy, sub.Spec.GetTrafficPolicy(), svc.Ports)
 	if !ok {
 		c.notes.keep(o, at, "C-51", fmt.Sprintf("settings for ports of %s cannot be written for the subset alone", sub.Rule))
