@@ -138,3 +138,10 @@ func Dated(o *api.Object) bool {
 	_, ok := created(o)
 	return ok
 }
+
+// UnknownField is the first field of a VirtualService that its type does not have, as in "http.maxRetries"; "" when it
+// has all. An API server drops such a field, and a manifest that has one means something else than it says.
+func UnknownField(o *api.Object) string {
+	spec, _ := mapAt(o.Content, "spec")
+	return unknownField(spec, (&networking.VirtualService{}).ProtoReflect().Descriptor())
+}

@@ -67,6 +67,7 @@ func TestAll(t *testing.T) {
 		{"a subset in another namespace, of which this one has a rule of its own", strings.ReplaceAll(object("a", `hosts: [far], http: [{route: [{destination: {host: reviews.shop.svc.cluster.local, subset: v1}}]}]`), "namespace: shop", "namespace: web") +
 			"---\napiVersion: networking.istio.io/v1\nkind: DestinationRule\nmetadata: {name: own, namespace: web}\nspec: {host: reviews.shop.svc.cluster.local, subsets: [{name: v1, labels: {version: other}}]}\n",
 			[]string{"a: kept []; [C-51 spec.http[0].route[0].destination.subset]; gateways=<nil> hosts=[far] http=1"}},
+		{"a field that there is not", object("a", `hosts: [reviews], http: [{retrys: {}, route: [{destination: {host: ratings}}]}]`), []string{"a: blocked []; [L-30 spec.http.retrys]; gateways=<nil> hosts=[reviews] http=1"}},
 		{"no rules", object("a", `hosts: [reviews]`), []string{"a: blocked []; [L-30 spec]; gateways=<nil> hosts=[reviews] http=0"}},
 	}
 	for _, tt := range tests {

@@ -167,8 +167,16 @@ func (c *conversion) object(v mesh.Typed[*networking.VirtualService]) {
 		c.notes.keep(v.Object, "spec.hosts", "C-11", fmt.Sprintf("it holds for %s by a wildcard, for which there is no route", c.target.host))
 	}
 	c.exported(v)
+	c.unknownField(v.Object)
 	if len(v.Spec.GetHttp())+len(v.Spec.GetTcp())+len(v.Spec.GetTls()) == 0 {
 		c.block(v.Object, "spec", "L-30", "it has no rules", refused)
+	}
+}
+
+// unknownField blocks an object with a field that nobody knows.
+func (c *conversion) unknownField(o *api.Object) {
+	if f := mesh.UnknownField(o); f != "" {
+		c.block(o, "spec."+f, "L-30", "VirtualServices have no such field, so what was meant by it is lost", "correct or remove the field")
 	}
 }
 

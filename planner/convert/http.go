@@ -36,6 +36,9 @@ func (c *conversion) http(vs []mesh.Typed[*networking.VirtualService]) []api.Con
 				"correct the delegate, or remove the rule")
 		}
 		for _, m := range merged {
+			if m.Object != v.Object {
+				c.unknownField(m.Object)
+			}
 			rules = append(rules, &rule{HTTPRule: m, virtualService: v.Object})
 		}
 	}
