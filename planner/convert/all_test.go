@@ -100,16 +100,15 @@ func TestLarge(t *testing.T) {
 		{"apart by path", func(i int) string {
 			return fmt.Sprintf("{match: [{uri: {exact: /p%d}}], timeout: %ds, route: [{destination: {host: ratings}}]}", i, i+1)
 		}, 1000},
-		{"all overlap", func(i int) string {
-			return fmt.Sprintf("{match: [{headers: {h%d: {exact: x}}}], timeout: %ds, route: [{destination: {host: ratings}}]}", i, i+1)
-		}, 1000},
+		{"all overlap", overlapping, 150},
+		{"all overlap, too many to prove in a test", overlapping, 1000},
 		{"many matches", func(i int) string {
 			var ms []string
-			for j := range 150 {
+			for j := range 70 {
 				ms = append(ms, fmt.Sprintf("{uri: {prefix: /p%d/%d/}}", i, j))
 			}
 			return fmt.Sprintf("{match: [%s], timeout: %ds, route: [{destination: {host: ratings}}]}", strings.Join(ms, ", "), i+1)
-		}, 5},
+		}, 2},
 	} {
 		t.Run(tt.name, func(t *testing.T) {
 			var rules []string
@@ -137,15 +136,22 @@ func TestLarge(t *testing.T) {
 				}
 			}
 			t.Logf("%d routes", len(r.Objects))
+			if strings.Contains(tt.name, "too many") {
+				return
+			}
 			difference, unknown := proven(t, shop+vs, r)
 			if difference != "" {
 				t.Error(difference)
 			}
 			if unknown != "" {
-				t.Log("not compared:", unknown)
+				t.Error("not compared:", unknown)
 			}
 		})
 	}
+}
+
+func overlapping(i int) string {
+	return fmt.Sprintf("{match: [{headers: {h%d: {exact: x}}}], timeout: %ds, route: [{destination: {host: ratings}}]}", i, i+1)
 }
 
 // TestLimits: what the API takes only so many of (facts C-03).

@@ -20,7 +20,9 @@ const (
 type text struct {
 	kind  textKind
 	value string
-	re    *regexp.Regexp // of isRegex, anchored
+	// re, anchored, and the text that all it matches begins with are those of isRegex.
+	re      *regexp.Regexp
+	literal string
 }
 
 func newRegex(value string) (text, error) {
@@ -32,7 +34,11 @@ func newRegex(value string) (text, error) {
 	if _, err := regexp.Compile(value); err != nil {
 		return text{}, err
 	}
-	return text{kind: isRegex, value: value, re: re}, nil
+	t := text{kind: isRegex, value: value, re: re}
+	if bare, err := regexp.Compile(strings.TrimLeft(value, "^")); err == nil {
+		t.literal, _ = bare.LiteralPrefix()
+	}
+	return t, nil
 }
 
 func (t text) equal(o text) bool { return t.kind == o.kind && t.value == o.value }
@@ -43,10 +49,7 @@ func (t text) start() string {
 	case isExact, hasPrefix:
 		return t.value
 	case isRegex:
-		if re, err := regexp.Compile(strings.TrimLeft(t.value, "^")); err == nil {
-			p, _ := re.LiteralPrefix()
-			return p
-		}
+		return t.literal
 	}
 	return ""
 }

@@ -11,6 +11,8 @@ import (
 	"google.golang.org/protobuf/reflect/protoreflect"
 	networking "istio.io/api/networking/v1alpha3"
 
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/planner/convert"
 )
 
@@ -39,6 +41,7 @@ func TestEveryField(t *testing.T) {
 		}
 		return "reviews"
 	}
+	inv := read(t, shop).Inventory()
 	noticed := map[protoreflect.FullName]bool{}
 	fields := map[protoreflect.FullName]bool{}
 	collect((&networking.VirtualService{}).ProtoReflect().Descriptor(), fields)
@@ -51,9 +54,9 @@ func TestEveryField(t *testing.T) {
 				m = child(m, step)
 			}
 			// The message that the field is in may be one that was made for it: that alone does not count.
-			without := outcome(t, changed)
+			without := outcome(t, inv, changed)
 			set(m, fd)
-			if outcome(t, changed) != without {
+			if outcome(t, inv, changed) != without {
 				noticed[fd.FullName()] = true
 			}
 		})
@@ -101,13 +104,23 @@ var unnoticed = map[protoreflect.FullName]string{
 }
 
 // outcome of a conversion as text.
-func outcome(t *testing.T, spec *networking.VirtualService) string {
+func outcome(t *testing.T, inv *api.Inventory, spec *networking.VirtualService) string {
 	t.Helper()
 	b, err := json.Marshal(spec)
 	if err != nil {
 		t.Fatal(err)
 	}
-	r := convert.All(read(t, shop+fmt.Sprintf(`{"apiVersion":"networking.istio.io/v1","kind":"VirtualService","metadata":{"name":"vs","namespace":"shop"},"spec":%s}`, b)), newest())
+	content := map[string]any{}
+	if err := json.Unmarshal(b, &content); err != nil {
+		t.Fatal(err)
+	}
+	with := *inv
+	with.Objects = append(slices.Clone(inv.Objects), api.Object{APIVersion: "networking.istio.io/v1", Kind: "VirtualService", Namespace: "shop", Name: "vs", Content: api.Content{"spec": content}})
+	st, unknowns := mesh.New(&with)
+	if len(unknowns) > 0 {
+		t.Fatal(unknowns)
+	}
+	r := convert.All(st, newest())
 	for i := range r.VirtualServices {
 		r.VirtualServices[i].Rest = nil // it has every field of the VirtualService by itself
 	}

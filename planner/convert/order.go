@@ -174,9 +174,13 @@ func order(list []*entry) (ok bool, first, second *entry) {
 
 // inOrder tells whether the order by rank is the written one for what order looked at; used to check its work.
 func inOrder(list []*entry) bool {
+	ranks := make([]rank, len(list))
+	for i, e := range list {
+		ranks[i] = e.rank()
+	}
 	for i, later := range apart(list) {
 		for _, j := range later {
-			if c := list[i].rank().compare(list[j].rank()); c < 0 || c == 0 && list[i].object != list[j].object {
+			if c := ranks[i].compare(ranks[j]); c < 0 || c == 0 && list[i].object != list[j].object {
 				return false
 			}
 		}
