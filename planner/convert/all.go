@@ -48,6 +48,7 @@ func All(st *mesh.State, c Cluster) Result {
 		}
 	}
 	slices.SortFunc(out.VirtualServices, func(a, b VirtualServiceResult) int { return a.Object.Compare(b.Object) })
+	out.Subsets = subsets(st, out)
 	return out
 }
 

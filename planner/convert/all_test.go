@@ -322,3 +322,26 @@ func FuzzSpec(f *testing.F) {
 		}
 	})
 }
+
+// TestSubsets: each subset of a DestinationRule is in one class (facts C-50).
+func TestSubsets(t *testing.T) {
+	to := func(subset string) string {
+		return "http: [{route: [{destination: {host: reviews, subset: " + subset + "}}]}]"
+	}
+	for _, tt := range []struct{ name, mesh, want string }{
+		{"nobody", "", "v1 dropped, v2 dropped"},
+		{"a route", object("a", "hosts: [reviews], "+to("v1")), "v1 converted reviews-v1, v2 dropped"},
+		{"one that stays", object("a", "hosts: [reviews], http: [{fault: {abort: {httpStatus: 500}}, route: [{destination: {host: reviews, subset: v2}}]}]"), "v1 dropped, v2 kept"},
+		{"a mirror that stays", object("a", "hosts: [reviews], http: [{fault: {abort: {httpStatus: 500}}, mirror: {host: reviews, subset: v2}, route: [{destination: {host: reviews}}]}]"), "v1 dropped, v2 kept"},
+		{"a gateway", object("a", "hosts: [x.example.com], gateways: [gw], "+to("v1")), "v1 kept, v2 dropped"},
+		{"a gateway and a route", object("a", "hosts: [reviews], gateways: [gw, mesh], "+to("v1")), "v1 kept reviews-v1, v2 dropped"},
+	} {
+		var got []string
+		for _, s := range convert.All(read(t, shop+tt.mesh), newest()).Subsets {
+			got = append(got, strings.TrimSpace(fmt.Sprintf("%s %s %s", s.Subset, s.Class, s.Service.Name)))
+		}
+		if g := strings.Join(got, ", "); g != tt.want {
+			t.Errorf("%s: %s, want %s", tt.name, g, tt.want)
+		}
+	}
+}

@@ -27,6 +27,8 @@ const (
 	Kept
 	// Blocked: a person must decide, because what is written has no meaning at a waypoint or refers to what is not there.
 	Blocked
+	// Dropped: it has no effect, so nothing is lost without it. Of subsets only.
+	Dropped
 )
 
 // String is the name of the class in documents; "unset" for the zero value.
@@ -38,6 +40,8 @@ func (c Class) String() string {
 		return "kept"
 	case Blocked:
 		return "blocked"
+	case Dropped:
+		return "dropped"
 	}
 	return "unset"
 }
@@ -106,6 +110,8 @@ type Result struct {
 	Hosts []HostResult
 	// VirtualServices sorted by reference; delegates are among them.
 	VirtualServices []VirtualServiceResult
+	// Subsets of all DestinationRules, sorted by rule and path.
+	Subsets []SubsetResult
 }
 
 // notes collects reasons while a host is converted.

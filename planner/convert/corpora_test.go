@@ -7,12 +7,14 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
+
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/internal/corpora"
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/planner/convert"
-	"sigs.k8s.io/yaml"
 )
 
 // newest is a cluster in which every field can be used.
@@ -55,6 +57,11 @@ func TestCorpora(t *testing.T) {
 				}
 				show(t, v)
 			}
+			for _, s := range r.Subsets {
+				if s.Class == convert.Unset {
+					t.Errorf("subset %s of %s is in no class", s.Subset, s.Rule)
+				}
+			}
 			for _, h := range r.Hosts {
 				if (h.Class == convert.Converted) != (len(h.Objects) > 0) {
 					t.Errorf("%s is %s with %d objects", h.Host, h.Class, len(h.Objects))
@@ -63,7 +70,11 @@ func TestCorpora(t *testing.T) {
 			}
 		})
 	}
-	t.Log(counts)
+	// A change here is one of what is converted: read it with CONVERT_PRINT=1 before you change the numbers.
+	want := map[convert.Class]int{convert.Converted: 13, convert.Kept: 105, convert.Blocked: 37}
+	if diff := cmp.Diff(want, counts); diff != "" {
+		t.Errorf("-want +got\n%s", diff)
+	}
 }
 
 func show(t *testing.T, v convert.VirtualServiceResult) {
