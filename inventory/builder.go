@@ -31,6 +31,9 @@ type builder struct {
 	owners     map[api.Ref]ownerRef // of ReplicaSets and Jobs
 	pods       []pod
 	nodes      map[api.NodeShape]int
+	platforms  map[string]api.Platform
+	// cilium holds what Cilium's ConfigMap says; nil when it was not read.
+	cilium     *api.Component
 	version    string
 	istiods    []api.ControlPlane
 	components []api.Component
@@ -47,6 +50,7 @@ func newBuilder(o Options) *builder {
 		workloads: map[api.Ref]*api.Workload{},
 		owners:    map[api.Ref]ownerRef{},
 		nodes:     map[api.NodeShape]int{},
+		platforms: map[string]api.Platform{},
 		seen:      map[api.Ref]record{},
 	}
 	if b.namespace == "" {
@@ -224,7 +228,7 @@ func (b *builder) list(items []any, kind, version string, lines map[string]int, 
 func (b *builder) concerns(id identity) bool {
 	gk := canonical(id.apiVersion, id.kind)
 	if gk == (groupKind{"", "ConfigMap"}) {
-		return id.name == "istio" || strings.HasPrefix(id.name, "istio-") || id.name == ""
+		return id.name == "istio" || strings.HasPrefix(id.name, "istio-") || id.name == ciliumConfig || id.name == ""
 	}
 	return b.kinds[gk] || strings.HasSuffix(id.kind, "List")
 }

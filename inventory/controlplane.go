@@ -37,24 +37,15 @@ func (b *builder) control(w *api.Workload, d *document, template map[string]any)
 	if w.Kind != "DaemonSet" {
 		return
 	}
-	name := ""
-	switch {
-	case w.Name == "ztunnel" || label("app") == "ztunnel":
-		name = "ztunnel"
-	case w.Name == "istio-cni-node" || label("k8s-app") == "istio-cni-node":
-		name = "istio-cni-node"
-	case label("k8s-app") == "cilium":
-		name = "cilium"
-	case label("k8s-app") == "calico-node":
-		name = "calico"
-	default:
+	name := componentName(w.Name, label)
+	if name == "" {
 		return
 	}
 	version := ""
 	if len(containers) > 0 {
 		version = imageTag(str(containers[0], "image"))
 	}
-	b.components = append(b.components, api.Component{Name: name, Version: version, Ref: w.Ref()})
+	b.components = append(b.components, api.Component{Name: name, Version: version, Settings: pluginSettings(containers), Ref: w.Ref()})
 }
 
 func istiod(w *api.Workload, containers []map[string]any) api.ControlPlane {

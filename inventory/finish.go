@@ -2,6 +2,7 @@ package inventory
 
 import (
 	"cmp"
+	"maps"
 	"slices"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -15,6 +16,10 @@ func (b *builder) finish() (*api.Inventory, error) {
 	for shape, n := range b.nodes {
 		shape.Count = n
 		cluster.Nodes = append(cluster.Nodes, shape)
+	}
+	cluster.Components = b.withCilium(cluster.Components)
+	for _, name := range slices.Sorted(maps.Keys(b.platforms)) {
+		cluster.Platforms = append(cluster.Platforms, b.platforms[name])
 	}
 	slices.SortFunc(cluster.Nodes, func(x, y api.NodeShape) int {
 		return cmp.Or(cmp.Compare(x.OS, y.OS), cmp.Compare(x.CPU, y.CPU), cmp.Compare(x.Memory, y.Memory))

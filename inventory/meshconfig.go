@@ -8,9 +8,12 @@ import (
 )
 
 // configMap keeps Istio's mesh configuration: the key "mesh" of the ConfigMap
-// "istio", or "istio-REVISION", becomes an object of kind MeshConfig. Nothing
-// else of any ConfigMap is kept.
+// "istio", or "istio-REVISION", becomes an object of kind MeshConfig. Of Cilium's
+// ConfigMap three settings are kept, and nothing else of any ConfigMap.
 func (b *builder) configMap(d *document) error {
+	if d.name == ciliumConfig {
+		return b.ciliumConfig(d)
+	}
 	text := str(d.content, "data", "mesh")
 	revision, isIstio := strings.CutPrefix(d.name, "istio")
 	if !isIstio || revision != "" && revision[0] != '-' || text == "" {

@@ -146,6 +146,7 @@ func (b *builder) addNode(d *document) {
 		shape.OS = str(d.content, "metadata", "labels", "kubernetes.io/os")
 	}
 	b.nodes[shape]++
+	b.addPlatform(d)
 	version := strings.TrimPrefix(str(d.content, "status", "nodeInfo", "kubeletVersion"), "v")
 	if newerVersion(version, b.version) {
 		b.version = version

@@ -17,17 +17,10 @@ func foundation(st *mesh.State, namespaces []string) api.Wave {
 		Number: 0, Name: "foundation", Namespaces: []string{},
 		Reasons: []string{"ambient mode needs its components and sidecars that accept HBONE before the first namespace moves (facts P-01 to P-06, M-02)"},
 	}
-	manual := func(name, why, what string, rules ...string) api.Change {
-		return api.Change{Object: api.Ref{Kind: "Cluster", Name: name}, Op: api.OpManual, Why: why, Manual: what, Rules: rules}
-	}
 	w.Steps = append(w.Steps, api.Step{
 		Name: "components", Namespaces: []string{}, Proof: proof,
 		What: "Install what ambient mode needs. Nothing is captured yet.",
-		Changes: []api.Change{
-			manual("gateway-api-crds", "waypoints are Gateways, and istiod ignores kinds whose CRDs are too old", "Install the Gateway API CRDs of the bundle version that fits your Istio: 1.4.1 for Istio 1.29, 1.5.1 for 1.30, 1.6.x for 1.31.", "P-05"),
-			manual("istiod", "istiod must serve ztunnel and waypoints", "Upgrade the charts base, istiod and cni with --set profile=ambient on each (a chart without the profile keeps the sidecar defaults), in the revision that the mesh runs.", "P-02", "P-03"),
-			manual("ztunnel", "ztunnel carries the traffic of ambient pods", "Install the chart ztunnel with --set profile=ambient, in the same minor version as istiod.", "P-01", "P-02"),
-		},
+		Changes: componentChanges(st),
 		Checks: []api.Check{
 			{When: "after", What: "the DaemonSets ztunnel and istio-cni-node are ready on every node", Command: "kubectl get daemonset -A", Expect: "DESIRED = READY for both"},
 			{When: "after", What: "istiod runs with PILOT_ENABLE_AMBIENT=true", Command: "kubectl get deployment -A -l app=istiod -o jsonpath='{..env[?(@.name==\"PILOT_ENABLE_AMBIENT\")].value}'", Expect: "true, once per istiod"},

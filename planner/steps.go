@@ -273,10 +273,13 @@ func (s *stepper) fail(err error, what string) {
 }
 
 // kubectl is a command line whose arguments are quoted for a POSIX shell.
-func kubectl(args ...string) string {
-	out := []string{"kubectl"}
-	for _, a := range args {
-		out = append(out, quoteArg(a))
+func kubectl(args ...string) string { return commandLine(append([]string{"kubectl"}, args...)) }
+
+// commandLine joins the words of a command, quoted where a shell needs it.
+func commandLine(words []string) string {
+	out := make([]string, len(words))
+	for i, w := range words {
+		out[i] = quoteArg(w)
 	}
 	return strings.Join(out, " ")
 }

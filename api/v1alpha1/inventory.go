@@ -3,7 +3,8 @@ package v1alpha1
 import "encoding/json"
 
 // Inventory is the mesh-relevant snapshot of one or more clusters. It holds no
-// Secret and no environment value. Every list is sorted by its references.
+// Secret, and of environment values only feature flags of istiod and settings of
+// network plugins (ControlPlane.Flags, Component.Settings). Every list is sorted by its references.
 type Inventory struct {
 	TypeMeta   `json:",inline"`
 	Clusters   []Cluster   `json:"clusters,omitempty"`
@@ -42,6 +43,20 @@ type Cluster struct {
 	Nodes []NodeShape `json:"nodes,omitempty"`
 	// Components found by their workloads: "ztunnel", "istio-cni-node", "cilium", "calico", ...
 	Components []Component `json:"components,omitempty"`
+	// Platforms that nodes say they run on, sorted by name; empty when no node was
+	// read, and also when none says anything.
+	Platforms []Platform `json:"platforms,omitempty"`
+}
+
+// Platform is what nodes say about the distribution or cloud they belong to (facts P-09).
+type Platform struct {
+	// Name is "aks", "eks", "gke", "k3d", "k3s", "kind", "microk8s", "minikube",
+	// "openshift" or "rke2".
+	Name string `json:"name"`
+	// Nodes that say so.
+	Nodes int `json:"nodes"`
+	// Evidence is the field of the first of these nodes that says so.
+	Evidence Evidence `json:"evidence"`
 }
 
 // ControlPlane is one istiod.
@@ -66,7 +81,12 @@ type NodeShape struct {
 type Component struct {
 	Name    string `json:"name"`
 	Version string `json:"version,omitempty"`
-	Ref     Ref    `json:"ref"`
+	// Settings of a network plugin that decide whether ambient mode works with it
+	// (facts P-09), by their own names: "cni-exclusive" of Cilium,
+	// "FELIX_BPFENABLED" of Calico, "POD_SECURITY_GROUP_ENFORCING_MODE" of the VPC
+	// CNI of AWS. One that was not set is missing.
+	Settings map[string]string `json:"settings,omitempty"`
+	Ref      Ref               `json:"ref"`
 }
 
 // Namespace of a cluster. Annotations are only those that the mesh or

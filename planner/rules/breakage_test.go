@@ -164,7 +164,7 @@ to. ` + "`ambientplan explain B-07`" + ` prints one of them.
 		fmt.Fprintf(&b, "\n## %s\n\n%s. Fails %s.\n\n", x.ID, x.Title, x.Fails)
 		for _, id := range x.Rules {
 			r, _ := ruleByID(id)
-			fmt.Fprintf(&b, "- [%s](rules/%s.md) %s. What to do: %s.\n", id, id, r.Title, strings.TrimSuffix(r.Doc.Remedy, "."))
+			fmt.Fprintf(&b, "- [%s](rules/%s.md) %s\n", id, id, r.Title)
 		}
 		fmt.Fprintf(&b, "\nThe plan %s.\n\nSeen in: %s. Worked example: [%s.txtar](../planner/rules/testdata/breakages/%s.txtar).\n", x.Plan, x.Evidence, x.ID, x.ID)
 	}

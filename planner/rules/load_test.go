@@ -65,6 +65,12 @@ func load(t *testing.T, files map[string][]byte, shuffle *rand.Rand) *api.Invent
 		t.Fatalf("the case does not read cleanly: %+v", inv.Unknowns)
 	}
 	base := func(o *api.Origin) { o.File = filepath.Base(o.File) }
+	for i := range inv.Clusters {
+		for j := range inv.Clusters[i].Platforms {
+			e := &inv.Clusters[i].Platforms[j].Evidence
+			e.Source = filepath.Base(e.Source)
+		}
+	}
 	for i := range inv.Namespaces {
 		base(&inv.Namespaces[i].Origin)
 	}

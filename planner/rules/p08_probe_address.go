@@ -29,7 +29,10 @@ func checkP08(p *Pass) {
 	plugin := ""
 	for _, c := range st.Clusters() {
 		for _, x := range c.Components {
-			if x.Name == "cilium" || x.Name == "calico" {
+			switch x.Name {
+			case "cilium", "gke-dataplane-v2":
+				plugin = "cilium"
+			case "calico":
 				plugin = x.Name
 			}
 		}
