@@ -71,13 +71,7 @@ func (c *routeCompiler) forward(out *RouteAction, h *networking.HTTPRoute, path 
 	}
 	out.Retries = retriesOf(policy)
 	if m := h.GetMirror(); m != nil {
-		share, ok := uint32(1000000), true
-		switch {
-		case h.GetMirrorPercentage() != nil:
-			share, ok = percent(h.GetMirrorPercentage()), h.GetMirrorPercentage().GetValue() > 0
-		case h.GetMirrorPercent() != nil: //nolint:staticcheck // Deprecated, and istiod reads it.
-			share, ok = h.GetMirrorPercent().GetValue()*10000, h.GetMirrorPercent().GetValue() > 0 //nolint:staticcheck // As above.
-		}
+		share, ok := mirrorShare(h)
 		c.mirror(out, m, share, ok)
 	}
 	for _, m := range h.GetMirrors() {
@@ -89,6 +83,19 @@ func (c *routeCompiler) forward(out *RouteAction, h *networking.HTTPRoute, path 
 	}
 	slices.SortFunc(out.Mirrors, func(a, b RouteMirror) int { return strings.Compare(jsonText(a), jsonText(b)) })
 	c.destinations(out, h.GetRoute(), route, authority)
+}
+
+// mirrorShare is the share of the requests that go to the mirror; all when nothing is said (MirrorPercent).
+func mirrorShare(h *networking.HTTPRoute) (uint32, bool) {
+	if p := h.GetMirrorPercentage(); p != nil {
+		return percent(p), p.GetValue() > 0
+	}
+	//lint:ignore SA1019 mirrorPercent is deprecated, and istiod still reads it
+	p := h.GetMirrorPercent()
+	if p == nil {
+		return 1000000, true
+	}
+	return p.GetValue() * 10000, p.GetValue() > 0
 }
 
 // destinations with what happens to headers on the way to each. Those of a single destination are one list with those of
@@ -309,7 +316,8 @@ func (r *RouteRetries) isDefault() bool { return jsonText(r) == jsonText(retries
 // faults: a share that is not given is none (TranslateFault, facts C-44).
 func (c *routeCompiler) faults(out *RouteAction, f *networking.HTTPFaultInjection) {
 	if d := f.GetDelay(); d != nil {
-		share := uint32(d.GetPercent()) * 10000 //nolint:staticcheck // Deprecated, and istiod reads it.
+		//lint:ignore SA1019 percent is deprecated, and istiod still reads it
+		share := uint32(d.GetPercent()) * 10000
 		if d.GetPercentage() != nil {
 			share = percent(d.GetPercentage())
 		}
@@ -363,7 +371,8 @@ func (c *routeCompiler) cors(p *networking.CorsPolicy) *RouteCORS {
 		}
 	}
 	if p.AllowOrigins == nil {
-		for _, o := range p.GetAllowOrigin() { //nolint:staticcheck // Deprecated, and istiod reads it.
+		//lint:ignore SA1019 allowOrigin is deprecated, and istiod still reads it
+		for _, o := range p.GetAllowOrigin() {
 			if o == "*" {
 				c.doubtf("allowOrigin %q is not modelled", o)
 			}
