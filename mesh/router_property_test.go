@@ -16,6 +16,8 @@ import (
 type routerText struct {
 	kind  string
 	rules []ruleText
+	// port of the call, 80 when it is 0.
+	port int32
 }
 
 // ruleText is an action and one condition, as YAML.
@@ -39,7 +41,7 @@ func (r routerText) compile(t testing.TB, opts RouteOptions) *Router {
 		}
 		list = append(list, Applied{Object: api.Ref{Kind: r.kind, Namespace: "shop", Name: "o"}, Path: fmt.Sprintf("rule[%d]", i), Protocol: "http", Rule: rule})
 	}
-	out, why := CompileRoutes(list, RouteCall{Host: "orders.shop.svc.cluster.local", Port: 80}, opts)
+	out, why := CompileRoutes(list, RouteCall{Host: "orders.shop.svc.cluster.local", Port: max(r.port, 80)}, opts)
 	if why != "" {
 		t.Fatal(why)
 	}

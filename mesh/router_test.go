@@ -1,6 +1,7 @@
 package mesh
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 )
@@ -113,6 +114,7 @@ func TestRouteConditions(t *testing.T) {
 		{"C-24", "another scheme", "{scheme: {exact: https}}", "{headers: [{name: ':scheme', value: http}]}", "GET /: VirtualService shop/vs spec.http[1] -> orders.shop"},
 		{"C-27", "names and gateways", "{name: x, statPrefix: z, gateways: [mesh], uri: {exact: /a}}", "{path: {type: Exact, value: /a}}", ""},
 		{"C-20", "a claim of a token is not known", "{headers: {'@request.auth.claims.sub': {exact: a}}}", "{path: {type: Exact, value: /a}}", "unknown: spec.http[0].match[0] of VirtualService shop/vs: conditions on claims"},
+		{"C-16", "a boundary of words", "{uri: {regex: '/a\\b.*'}}", "{path: {type: RegularExpression, value: '/a.*'}}", "unreached"},
 		{"C-16", "an expression that does not compile", "{uri: {regex: '/a('}}", "{path: {type: Exact, value: /a}}", "unknown: spec.http[0].match[0] of VirtualService shop/vs: regular expression \"/a(\" does not compile"},
 		{"C-14", "a field that nobody knows", "{uri: {exact: /a}, planet: mars}", "{path: {type: Exact, value: /a}}", "unknown: spec.http[0].match[0] of VirtualService shop/vs: field \"planet\" is not modelled"},
 		{"C-14", "a field of HTTPRoute that nobody knows", "{uri: {exact: /a}}", "{path: {type: Exact, value: /a}, planet: mars}", "planet"},
@@ -124,9 +126,7 @@ func TestRouteConditions(t *testing.T) {
 			// An expression behind the prefix "/" of the catch-all is never reached (C-02): with another catch-all it is.
 			routerPair{c.fact, c.name + ", behind the catch-all", a, b, "HTTPRoute shop/r spec.rules[1] -> orders.shop"}.check(t, RouteOptions{})
 			b = httpRoute("matches: ["+c.gateway+"], "+v2Ref, "matches: [{path: {type: RegularExpression, value: '/.*'}}], "+ownRef)
-			if c.name != "without case" {
-				c.want = ""
-			}
+			c.want = map[string]string{"a boundary of words": "GET /ax: VirtualService shop/vs spec.http[1] -> orders.shop"}[c.name]
 		}
 		if strings.HasPrefix(c.name, "the same expression") {
 			b = httpRoute("matches: ["+c.gateway+"], "+v2Ref, "matches: [{path: {type: RegularExpression, value: '/.*'}}], "+ownRef)
@@ -151,6 +151,8 @@ func TestRouteOrder(t *testing.T) {
 		{"C-10", "a rule that is the default route", vsHTTP("match: [{uri: {prefix: /a}}], "+toOrders, toOrders), "", ""},
 		{"C-02", "a rule that is never reached", vsHTTP(toOrders, "match: [{uri: {prefix: /a}}], "+toV2), "", ""},
 		{"C-02", "a rule whose requests all went elsewhere", vsHTTP("match: [{uri: {regex: '/[ab].*'}}], "+toV2, "match: [{uri: {prefix: /a}}], timeout: 1s, "+toOrders, toOrders), vsHTTP("match: [{uri: {regex: '/[ab].*'}}], "+toV2, toOrders), ""},
+		{"C-02", "a prefix and an expression that overlap behind a longer path", vsHTTP("match: [{uri: {exact: /a/b}}], "+toV2, "match: [{uri: {prefix: /a}}], timeout: 1s, "+toV2, "match: [{uri: {regex: '/[ab]/.*'}}], timeout: 2s, "+toV2, toOrders),
+			vsHTTP("match: [{uri: {exact: /a/b}}], "+toV2, "match: [{uri: {regex: '/[ab]/.*'}}], timeout: 2s, "+toV2, "match: [{uri: {prefix: /a}}], timeout: 1s, "+toV2, toOrders), "GET /a/"},
 		{"C-46", "a delegate", "kind: VirtualService\nmetadata: {name: vs, namespace: shop}\nspec: {hosts: [orders], http: [{match: [{uri: {prefix: /a/}}], delegate: {name: leaf}}, {" + toOrders + "}]}\n---\nkind: VirtualService\nmetadata: {name: leaf, namespace: shop}\nspec: {http: [{match: [{uri: {exact: /a/b}}], " + toV2 + "}]}",
 			httpRoute("matches: [{path: {type: Exact, value: /a/b}}], "+v2Ref, ownRef), ""},
 	} {
@@ -182,6 +184,8 @@ func TestRouteActions(t *testing.T) {
 		{"C-32", "headers", "headers: {request: {set: {a: b}, remove: [c]}, response: {add: {d: e}}}, " + toV2, "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: b}], remove: [c]}}, {type: ResponseHeaderModifier, responseHeaderModifier: {add: [{name: d, value: e}]}}], " + v2Ref, ""},
 		{"C-32", "set is not add", "headers: {request: {set: {a: b}}}, " + toV2, "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {add: [{name: a, value: b}]}}], " + v2Ref, `[{"Name":"a","Drop":true,"Values":["b"]}]`},
 		{"C-32", "remove before add is set", "headers: {request: {add: {a: b}, remove: [A]}}, " + toV2, "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: b}]}}], " + v2Ref, ""},
+		{"C-32", "a route adds, its destination sets", "headers: {request: {add: {a: one}}}, route: [{destination: {host: orders-v2}, headers: {request: {set: {a: two}}}}]", "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: two}], add: [{name: a, value: one}]}}], " + v2Ref, ""},
+		{"C-32", "a destination of two adds, the route sets", "headers: {request: {set: {a: one}}}, route: [{destination: {host: orders}, weight: 1, headers: {request: {add: {a: two}}}}, {destination: {host: orders-v2}, weight: 1}]", "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: one}]}}], backendRefs: [{name: orders, port: 80}, {name: orders-v2, port: 80}]", ""},
 		{"C-32", "the Host header is the authority", "headers: {request: {set: {host: h.example}}}, " + toV2, "filters: [{type: URLRewrite, urlRewrite: {hostname: h.example}}], " + v2Ref, "unknown: GET /: x-forwarded-host"},
 		{"C-32", "a value of Envoy's commands", "headers: {request: {set: {a: '%REQ(b)%'}}}, " + toV2, "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: '%REQ(b)%'}]}}], " + v2Ref, ""},
 		{"C-33", "redirect", "redirect: {uri: /b, authority: new.example, redirectCode: 302}", "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example, statusCode: 302, path: {type: ReplaceFullPath, replaceFullPath: /b}}}]", ""},
@@ -212,6 +216,7 @@ func TestRouteActions(t *testing.T) {
 		{"C-42", "mirror of a share", "mirror: {host: orders-v2}, mirrorPercentage: {value: 12.5}, " + toOrders, "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: orders-v2, port: 80}, fraction: {numerator: 1, denominator: 8}}}], " + ownRef, ""},
 		{"C-42", "mirrors in another order", "mirrors: [{destination: {host: orders-v2}, percentage: {value: 5}}, {destination: {host: orders}}], " + toOrders, "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: orders, port: 80}}}, {type: RequestMirror, requestMirror: {backendRef: {name: orders-v2, port: 80}, percent: 5}}], " + ownRef, ""},
 		{"C-42", "no mirror", "mirror: {host: orders-v2}, mirrorPercentage: {value: 0}, " + toOrders, ownRef, ""},
+		{"C-42", "a mirror that is not there", "mirror: {host: gone}, " + toOrders, ownRef, ""},
 		{"C-42", "another share", "mirror: {host: orders-v2}, mirrorPercent: 7, " + toOrders, "filters: [{type: RequestMirror, requestMirror: {backendRef: {name: orders-v2, port: 80}}}], " + ownRef, `"Share":70000}; `},
 		{"C-43", "cors", "corsPolicy: {allowOrigins: [{exact: 'https://a'}], allowMethods: [GET], maxAge: 60s, unmatchedPreflights: IGNORE}, " + toV2, "filters: [{type: CORS, cors: {allowOrigins: ['https://a'], allowMethods: [GET], maxAge: 60}}], " + v2Ref, ""},
 		{"C-43", "preflights that do not match", "corsPolicy: {allowOrigins: [{exact: 'https://a'}], allowMethods: [GET], maxAge: 60s}, " + toV2, "filters: [{type: CORS, cors: {allowOrigins: ['https://a'], allowMethods: [GET], maxAge: 60}}], " + v2Ref, `"ForwardOtherPreflights":true`},
@@ -291,4 +296,125 @@ func TestRouteOptions(t *testing.T) {
 	routerPair{"C-38", "the mesh's retries", vsHTTP("retries: {attempts: 5}, "+toV2) + five, httpRoute(v2Ref) + five, ""}.check(t, RouteOptions{})
 	routerPair{"C-38", "the mesh's retries of the default route", vsHTTP("retries: {attempts: 5}, "+toOrders) + five, strings.TrimPrefix(five, "\n---\n"), ""}.check(t, RouteOptions{})
 	routerPair{"C-38", "the mesh's retries and a VirtualService's", vsHTTP("retries: {attempts: 2}, "+toOrders) + five, strings.TrimPrefix(five, "\n---\n"), "GET /: "}.check(t, RouteOptions{})
+}
+
+// TestRoute asks routers for single requests: the first rule that matches, as a whole.
+func TestRoute(t *testing.T) {
+	r, why := routerOf(t, vsHTTP("match: [{uri: {regex: '/a|/ab'}}], directResponse: {status: 201}", "match: [{uri: {prefix: /A}, ignoreUriCase: true, headers: {h: {regex: 'x+'}}}], directResponse: {status: 202}",
+		"match: [{withoutHeaders: {h: {exact: x}}, uri: {prefix: /b}}], directResponse: {status: 203}", "match: [{withoutHeaders: {h: {}}, uri: {prefix: /c}}], directResponse: {status: 204}",
+		"match: [{uri: {prefix: /d}, queryParams: {q: {}}}], directResponse: {status: 205}", "match: [{uri: {prefix: /e}, method: {exact: POST}, scheme: {exact: https}, authority: {prefix: a.}}], directResponse: {status: 206}"), RouteOptions{})
+	if why != "" {
+		t.Fatal(why)
+	}
+	h := func(v string) map[string]string { return map[string]string{"h": v} }
+	for _, c := range []struct {
+		fact string
+		req  RouteRequest
+		want string
+	}{
+		{"C-16", RouteRequest{Path: "/ab"}, "answer 201"},
+		{"C-16", RouteRequest{Path: "/abc"}, "404"},
+		{"C-17", RouteRequest{Path: "/abc", Headers: h("xx")}, "answer 202"},
+		{"C-17", RouteRequest{Path: "/ABC", Headers: h("x")}, "answer 202"},
+		{"C-18", RouteRequest{Path: "/abc", Headers: h("xy")}, "404"},
+		{"C-20", RouteRequest{Path: "/b"}, "answer 203"},
+		{"C-20", RouteRequest{Path: "/b", Headers: h("x")}, "404"},
+		{"C-20", RouteRequest{Path: "/b", Headers: h("")}, "answer 203"},
+		{"C-20", RouteRequest{Path: "/c"}, "answer 204"},
+		{"C-20", RouteRequest{Path: "/c", Headers: h("")}, "404"},
+		{"C-21", RouteRequest{Path: "/d"}, "404"},
+		{"C-21", RouteRequest{Path: "/d", Query: map[string]string{"q": ""}}, "answer 205"},
+		{"C-24", RouteRequest{Path: "/e", Method: "POST", Scheme: "https", Authority: "a.example"}, "answer 206"},
+		{"C-24", RouteRequest{Path: "/e", Method: "POST", Scheme: "http", Authority: "a.example"}, "404"},
+		{"C-22", RouteRequest{Path: "/e", Method: "GET", Scheme: "https", Authority: "a.example"}, "404"},
+	} {
+		if got := r.Route(c.req).Action.String(); got != c.want {
+			t.Errorf("%s %s: %q, want %q", c.fact, c.req, got, c.want)
+		}
+	}
+}
+
+// TestRedirectPorts is C-33: without a port an HTTPRoute keeps that of the call, a VirtualService none.
+func TestRedirectPorts(t *testing.T) {
+	for _, c := range []struct{ kind, rule, want string }{
+		{"VirtualService", "redirect: {authority: a.example}", "redirect 301, host a.example"},
+		{"VirtualService", "redirect: {authority: a.example, derivePort: FROM_REQUEST_PORT}", "redirect 301, host a.example, port 8080"},
+		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example}}]", "redirect 301, host a.example, port 8080"},
+		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example, scheme: https}}]", "redirect 301, scheme https, host a.example"},
+		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example, scheme: https, port: 443}}]", "redirect 301, scheme https, host a.example"},
+	} {
+		text := routerText{kind: c.kind, rules: []ruleText{{"", c.rule}}, port: 8080}
+		if got := text.compile(t, RouteOptions{}).Route(RouteRequest{Path: "/"}).Action.String(); got != c.want {
+			t.Errorf("C-33 %s: %q, want %q", c.rule, got, c.want)
+		}
+	}
+}
+
+// TestCompareTrafficByRequests: rules that read differently and do the same are no difference; where they do not, the
+// differences come with a request.
+func TestCompareTrafficByRequests(t *testing.T) {
+	ask := func(objects string) Acting { return trafficCase{way: "cart"}.ask(t, trafficState(t, objects)) }
+	vs := ask(vsHTTP("match: [{uri: {exact: /a}}], timeout: 1s, "+toV2, toOrders))
+	same := ask(httpRoute("matches: [{path: {type: Exact, value: /a}}], timeouts: {request: 1s}, "+v2Ref, ownRef))
+	if d := CompareTraffic(vs, same); d != nil {
+		t.Errorf("the same: %v", d)
+	}
+	other := ask(httpRoute("matches: [{path: {type: PathPrefix, value: /a}}], timeouts: {request: 1s}, "+v2Ref, ownRef))
+	ds := CompareTraffic(vs, other)
+	if len(ds) == 0 || ds[0].Example == nil || !strings.HasPrefix(ds[0].Example.String(), "GET /a/: VirtualService shop/vs spec.http[1] -> orders.shop") {
+		t.Errorf("another prefix: %v", ds)
+	}
+	// What is not known stays a difference without an example.
+	odd := ask(vsHTTP("match: [{uri: {exact: /a}, planet: mars}], timeout: 1s, "+toV2, toOrders))
+	if ds := CompareTraffic(odd, same); len(ds) == 0 || ds[0].Example != nil {
+		t.Errorf("a field that nobody knows: %v", ds)
+	}
+	// C-50: a version Service, with the policy of the subset.
+	policy := "trafficPolicy: {connectionPool: {tcp: {maxConnections: 1}}}"
+	subset := ask(vsHTTP("route: [{destination: {host: orders, subset: v2}}]") + "\n---\nkind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders, subsets: [{name: v2, labels: {version: v2}, " + policy + "}]}")
+	service := ask(httpRoute(v2Ref) + "\n---\nkind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders-v2, " + policy + "}")
+	bare := ask(httpRoute(v2Ref))
+	stands := RouteOptions{StandsFor: map[string]RouteTarget{"orders-v2.shop.svc.cluster.local": {"orders.shop.svc.cluster.local", "v2"}}}
+	if d := CompareTrafficWith(subset, service, stands); d != nil {
+		t.Errorf("a Service for the subset: %v", d)
+	}
+	if d := CompareTrafficWith(subset, bare, stands); len(d) != 1 || d[0].Feature != "connectionPool" {
+		t.Errorf("a Service for the subset without its policy: %v", d)
+	}
+	// A destination without port has the policy of the one with its only port.
+	with := ask(vsHTTP(toV2) + "\n---\nkind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders-v2, " + policy + "}")
+	if d := CompareTraffic(with, bare); len(d) != 1 || d[0].Feature != "connectionPool" {
+		t.Errorf("the same routes without the policy of where they lead: %v", d)
+	}
+	if d := CompareTraffic(subset, service); len(d) == 0 {
+		t.Error("a Service that nobody vouches for is no difference")
+	}
+}
+
+// BenchmarkCompareRouters: a large VirtualService and the same one written otherwise.
+func BenchmarkCompareRouters(b *testing.B) {
+	for _, c := range []struct {
+		name, a, b string
+		n          int
+	}{
+		{"1000-paths", "uri: {exact: /api/v%d/x}", "uri: {exact: /api/v%d/x}", 1000},
+		{"1000-prefixes-and-headers", "uri: {prefix: /api/v%d/}, headers: {h: {exact: v}}", "uri: {prefix: /api/v%d/}, headers: {h: {regex: v}}", 1000},
+		{"30-expressions", "uri: {regex: '/api/v%d/.*'}", "uri: {prefix: /api/v%d/}", 30},
+		{"12-expressions-that-overlap", "uri: {regex: '.*/v%d/.*'}", "uri: {regex: '/.*/v%d/.*|/v%[1]d/.*'}", 12},
+		{"200-headers", "headers: {h%d: {exact: v}}", "headers: {h%d: {regex: v}}", 200},
+	} {
+		one, other := routerText{kind: "VirtualService"}, routerText{kind: "VirtualService"}
+		for i := range c.n {
+			one.rules = append(one.rules, ruleText{strings.TrimSpace(fmt.Sprintf(c.a, i)), toV2})
+			other.rules = append(other.rules, ruleText{strings.TrimSpace(fmt.Sprintf(c.b, i)), toV2})
+		}
+		x, y := one.compile(b, RouteOptions{}), other.compile(b, RouteOptions{})
+		b.Run(c.name, func(b *testing.B) {
+			for b.Loop() {
+				if d, unknown := CompareRouters(x, y, RouteOptions{}); d != nil || unknown != "" {
+					b.Log(d, unknown)
+				}
+			}
+		})
+	}
 }

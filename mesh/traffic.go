@@ -444,7 +444,8 @@ func (c trafficCall) policies(out *Acting, used []*trafficRoute, proxy string, f
 func (c trafficCall) settings(out *Acting, to []destination, proxy string, find func(host, namespace string) *destinationGroup) {
 	seen := map[destination]bool{}
 	for _, d := range to {
-		if d.host == c.host && d.port == c.port.Port {
+		// The port that is meant without any is left out, so that destinations with and without it compare.
+		if d.port == c.clusterPort(destination{host: d.host}) {
 			d.port = 0
 		}
 		if svc := c.x.ix.hosts[d.host]; svc != nil && d.host != c.host && !c.x.serviceVisible(svc, proxy) {
