@@ -386,6 +386,13 @@ func TestCompareTrafficByRequests(t *testing.T) {
 	if d := CompareTraffic(with, bare); len(d) != 1 || d[0].Feature != "connectionPool" {
 		t.Errorf("the same routes without the policy of where they lead: %v", d)
 	}
+	// Two ports of one destination have policies of their own.
+	ports := func(n int) Acting {
+		return ask(vsHTTP("route: [{destination: {host: orders}, weight: 1}, {destination: {host: orders, port: {number: 9000}}, weight: 1}]") + fmt.Sprintf("\n---\nkind: DestinationRule\nmetadata: {name: dr, namespace: shop}\nspec: {host: orders, "+policy[:len(policy)-1]+", portLevelSettings: [{port: {number: 9000}, connectionPool: {tcp: {maxConnections: %d}}}]}}", n))
+	}
+	if d := CompareTraffic(ports(5), ports(6)); len(d) != 1 || d[0].Feature != "connectionPool" {
+		t.Errorf("another policy of one of two ports: %v", d)
+	}
 	if d := CompareTraffic(subset, service); len(d) == 0 {
 		t.Error("a Service that nobody vouches for is no difference")
 	}

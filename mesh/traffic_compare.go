@@ -173,16 +173,19 @@ func standing(before, after Acting) map[string]RouteTarget {
 	return out
 }
 
-// endpointsOf is the host and subset of a destination, or those that it stands for,
-// without a port: what is set for the port is in what is compared.
-func endpointsOf(destination string, stands map[string]RouteTarget) string {
-	rest, subset, _ := strings.Cut(destination, "/")
-	host, _, _ := strings.Cut(rest, ":")
+// endpointsOf is a destination, or that which it stands for. Its port stays: a port may have a policy of its own, and
+// the one that is meant without any is left out where destinations are listed.
+func endpointsOf(text string, stands map[string]RouteTarget) string {
+	rest, subset, _ := strings.Cut(text, "/")
+	host, port, _ := strings.Cut(rest, ":")
 	if t, ok := stands[host]; ok && subset == "" {
 		host, subset = t.Host, t.Subset
 	}
+	if port != "" {
+		host += ":" + port
+	}
 	if subset != "" {
-		return host + "/" + subset
+		host += "/" + subset
 	}
 	return host
 }
