@@ -41,8 +41,12 @@ func All(st *mesh.State, c Cluster) Result {
 			out.VirtualServices = append(out.VirtualServices, delegateResult(v, delegates[v.Namespace+"/"+v.Name], left))
 		}
 	}
+	decoded := map[*api.Object]bool{}
+	for _, v := range all {
+		decoded[v.Object] = true
+	}
 	for _, o := range st.Objects(mesh.KindVirtualService) {
-		if !slices.ContainsFunc(all, func(v mesh.Typed[*networking.VirtualService]) bool { return v.Object == o }) {
+		if !decoded[o] {
 			out.VirtualServices = append(out.VirtualServices, VirtualServiceResult{Object: o.Ref(), Class: Blocked, Rest: translate.Stored(o),
 				Why: []Reason{{Object: o.Ref(), Path: "spec", Fact: "L-30", Text: "it does not fit the type of its kind", Remedy: refused}}})
 		}
@@ -83,15 +87,23 @@ func hosts(st *mesh.State, all []mesh.Typed[*networking.VirtualService]) (map[st
 			continue
 		}
 		for _, h := range v.Spec.GetHosts() {
-			byHost[st.ResolveHost(h, v.Namespace)] = nil
+			host := st.ResolveHost(h, v.Namespace)
+			if list := byHost[host]; len(list) == 0 || list[len(list)-1].Object != v.Object {
+				byHost[host] = append(list, v)
+			}
 		}
 	}
-	for h := range byHost {
-		for _, v := range sorted {
-			if forMesh(v.Spec) && slices.ContainsFunc(v.Spec.GetHosts(), func(w string) bool { return fits(st.ResolveHost(w, v.Namespace), h) }) {
+	wild := slices.DeleteFunc(sorted, func(v mesh.Typed[*networking.VirtualService]) bool {
+		return !forMesh(v.Spec) || !slices.ContainsFunc(v.Spec.GetHosts(), func(h string) bool { return strings.HasPrefix(h, "*") })
+	})
+	for h, list := range byHost {
+		for _, v := range wild {
+			named := slices.ContainsFunc(list, func(o mesh.Typed[*networking.VirtualService]) bool { return o.Object == v.Object })
+			if !named && slices.ContainsFunc(v.Spec.GetHosts(), func(w string) bool { return fits(st.ResolveHost(w, v.Namespace), h) }) {
 				byHost[h] = append(byHost[h], v)
 			}
 		}
+		slices.SortStableFunc(byHost[h], func(a, b mesh.Typed[*networking.VirtualService]) int { return mesh.OlderFirst(a.Object, b.Object) })
 	}
 	return byHost, delegates
 }
