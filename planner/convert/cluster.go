@@ -122,6 +122,22 @@ func (d *Definition) has(standard, experimental [2]int) bool {
 	return d.Experimental && experimental != [2]int{} && d.Bundle.atLeast(experimental[0], experimental[1], 0)
 }
 
+// timeouts tells whether HTTPRoute has timeouts: standard since 1.2.
+func (c Cluster) timeouts() bool { return c.HTTPRoute.has([2]int{1, 2}, [2]int{1, 0}) }
+
+// parentPort tells whether an HTTPRoute can be for one port of a Service: standard since 1.1. An older API server drops
+// the port, and the route would be for all of them.
+func (c Cluster) parentPort() bool { return c.HTTPRoute.has([2]int{1, 1}, [2]int{1, 0}) }
+
+// ruleMatches is how many matches a rule can have: 64 in HTTPRoutes since 1.2 and in GRPCRoutes since 1.3, else 8
+// (facts C-03).
+func (c Cluster) ruleMatches(grpc bool) int {
+	if c.HTTPRoute.has([2]int{1, 2}, [2]int{1, 2}) && (!grpc || c.GRPCRoute.has([2]int{1, 3}, [2]int{1, 3})) {
+		return 64
+	}
+	return 8
+}
+
 // retry tells whether HTTPRoute has retry (facts C-38, P-06).
 func (c Cluster) retry() bool { return c.HTTPRoute.has([2]int{1, 7}, [2]int{1, 2}) }
 

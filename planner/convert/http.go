@@ -19,7 +19,6 @@ import (
 // Limits of one HTTPRoute (facts C-03).
 const (
 	maxRules        = 16
-	maxRuleMatches  = 64
 	maxRouteMatches = 128
 )
 
@@ -72,6 +71,9 @@ func (c *conversion) http(vs []mesh.Typed[*networking.VirtualService]) []api.Con
 	}
 	if same(lists) {
 		ports, objects = []int32{0}, objects[:1]
+	} else if !c.cluster.parentPort() {
+		c.notes.keep(rules[0].Object, "spec.http", "C-23", "the rules are not the same for every port, and a route for one port needs HTTPRoute of the Gateway API 1.1 or later, which is not known to be installed")
+		return nil
 	}
 	grpc := c.onlyGRPC(objects)
 	var out []api.Content
@@ -193,7 +195,7 @@ func (c *conversion) onPort(all []written, port int32) [][]gwv1.HTTPRouteRule {
 			fmt.Sprintf("a route would also rewrite the path %q, which no other rule catches", strings.TrimSuffix(stuck.path.value, "/")))
 		return nil
 	}
-	groups := group(list)
+	groups := group(list, c.cluster.ruleMatches(c.target.allGRPC()))
 	if ok, first, second := order(list); !ok {
 		c.notes.keep(second.rule.Object, second.rule.Path, "C-02",
 			fmt.Sprintf("it comes after %s of %s in the VirtualService and before it in the order of routes, and a request can fit both", first.rule.Path, first.rule.Object.Ref()))
@@ -230,13 +232,13 @@ func (c *conversion) onPort(all []written, port int32) [][]gwv1.HTTPRouteRule {
 
 // group puts entries that follow one another and do the same into one rule, and rules into route objects, within the
 // limits of the API. A change of a prefix needs a rule of its own.
-func group(list []*entry) [][]*entry {
+func group(list []*entry, ruleMatches int) [][]*entry {
 	var groups [][]*entry
 	object, rules, matches := 0, 0, 0
 	for i, e := range list {
 		if i > 0 && rules > 0 && matches < maxRouteMatches {
 			last := groups[len(groups)-1]
-			if p := last[0]; p.rule == e.rule && p.variant == e.variant && !p.prefixed() && len(last) < maxRuleMatches {
+			if p := last[0]; p.rule == e.rule && p.variant == e.variant && !p.prefixed() && len(last) < ruleMatches {
 				e.object = object
 				groups[len(groups)-1] = append(last, e)
 				matches++

@@ -356,3 +356,42 @@ func TestGRPC(t *testing.T) {
 		}
 	}
 }
+
+// TestVersionsOfDefinitions: fields that the installed definitions do not have are not used, since an API server would
+// drop them without a word; what is not known to be installed is not there (facts P-05, P-06).
+func TestVersionsOfDefinitions(t *testing.T) {
+	at := func(minor int, experimental bool) convert.Cluster {
+		d := &convert.Definition{Bundle: convert.Version{Major: 1, Minor: minor}, Experimental: experimental}
+		return convert.Cluster{Istio: convert.Version{Major: 1, Minor: 31}, HTTPRoute: d, GRPCRoute: d}
+	}
+	const to = `route: [{destination: {host: reviews}}]`
+	tests := []struct {
+		name, host, rule     string
+		standard, experiment int // the first minor version of 1 that has it; 99 for none
+	}{
+		{"plain", "reviews", `{` + to + `}`, 0, 0},
+		{"timeout", "reviews", `{timeout: 1s, ` + to + `}`, 2, 0},
+		{"one port", "two", `{match: [{port: 80}], ` + to + `}`, 1, 0},
+		{"share of a mirror", "reviews", `{mirror: {host: ratings}, mirrorPercentage: {value: 1}, ` + to + `}`, 3, 2},
+		{"cors", "reviews", `{corsPolicy: {allowOrigins: [{exact: "https://a.example.com"}], maxAge: 5s, unmatchedPreflights: IGNORE}, ` + to + `}`, 5, 3},
+		{"redirect with code 308", "reviews", `{redirect: {uri: /x, redirectCode: 308}}`, 5, 5},
+		{"retries", "reviews", `{retries: {attempts: 1, retryOn: "unavailable,cancelled,connect-failure,refused-stream"}, ` + to + `}`, 7, 2},
+	}
+	for _, tt := range tests {
+		for minor := range 8 {
+			for _, experimental := range []bool{false, true} {
+				from := tt.standard
+				if experimental {
+					from = min(from, tt.experiment)
+				}
+				r := host(t, at(minor, experimental), virtualService(tt.host, "  http: ["+tt.rule+"]\n"))
+				if got := r.Class == convert.Converted; got != (minor >= from) {
+					t.Errorf("%s with 1.%d, experimental %v: %s %+v", tt.name, minor, experimental, r.Class, r.Why)
+				}
+			}
+		}
+		if r := host(t, convert.Cluster{}, virtualService(tt.host, "  http: ["+tt.rule+"]\n")); (r.Class == convert.Converted) != (tt.name == "plain") {
+			t.Errorf("%s without knowing anything: %s %+v", tt.name, r.Class, r.Why)
+		}
+	}
+}

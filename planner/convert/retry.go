@@ -33,6 +33,9 @@ func (c *conversion) timeouts(r *rule, out *gwv1.HTTPRouteRule) {
 		}
 	}
 	if t != (gwv1.HTTPRouteTimeouts{}) {
+		if !c.cluster.timeouts() {
+			c.keep(r.Object, r.Path+".timeout", "C-37", "timeouts need HTTPRoute of the Gateway API 1.2 or later, which is not known to be installed")
+		}
 		out.Timeouts = &t
 	}
 }
