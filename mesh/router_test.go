@@ -189,11 +189,12 @@ func TestRouteActions(t *testing.T) {
 		{"C-32", "the Host header is the authority", "headers: {request: {set: {host: h.example}}}, " + toV2, "filters: [{type: URLRewrite, urlRewrite: {hostname: h.example}}], " + v2Ref, "unknown: GET /: x-forwarded-host"},
 		{"C-32", "a value of Envoy's commands", "headers: {request: {set: {a: '%REQ(b)%'}}}, " + toV2, "filters: [{type: RequestHeaderModifier, requestHeaderModifier: {set: [{name: a, value: '%REQ(b)%'}]}}], " + v2Ref, ""},
 		{"C-33", "redirect", "redirect: {uri: /b, authority: new.example, redirectCode: 302}", "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example, statusCode: 302, path: {type: ReplaceFullPath, replaceFullPath: /b}}}]", ""},
-		{"C-33", "default code", "redirect: {authority: new.example}", "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example, statusCode: 302}}]", "redirect 301, host new.example; "},
-		{"C-33", "port", "redirect: {authority: new.example, port: 8443}", "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example, port: 8443}}]", ""},
-		{"C-33", "the default port is left out", "redirect: {authority: new.example, port: 80}", "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]", ""},
-		{"C-33", "scheme", "redirect: {scheme: https, authority: new.example}", "filters: [{type: RequestRedirect, requestRedirect: {scheme: https, hostname: new.example}}]", ""},
-		{"C-33", "a redirect of what goes to /b goes to /b", "redirect: {uri: /b}", "filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]", "GET /z: VirtualService shop/vs spec.http[0] -> redirect 301, path \"/b\"; HTTPRoute shop/r spec.rules[0] -> redirect 301, path \"/bz\""},
+		{"C-33", "default code", "redirect: {authority: new.example}", "filters: [{type: RequestRedirect, requestRedirect: {hostname: new.example}}]", "redirect 301, host new.example; HTTPRoute shop/r spec.rules[0] -> redirect 302"},
+		{"C-43", "default age", "corsPolicy: {allowMethods: [GET], maxAge: 5s, unmatchedPreflights: IGNORE}, " + toV2, "filters: [{type: CORS, cors: {allowMethods: [GET]}}], " + v2Ref, ""},
+		{"C-33", "port", "redirect: {authority: new.example, port: 8443}", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, hostname: new.example, port: 8443}}]", ""},
+		{"C-33", "the default port is left out", "redirect: {authority: new.example, port: 80}", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, hostname: new.example}}]", ""},
+		{"C-33", "scheme", "redirect: {scheme: https, authority: new.example}", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, scheme: https, hostname: new.example}}]", ""},
+		{"C-33", "a redirect of what goes to /b goes to /b", "redirect: {uri: /b}", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]", "GET /z: VirtualService shop/vs spec.http[0] -> redirect 301, path \"/b\"; HTTPRoute shop/r spec.rules[0] -> redirect 301, path \"/bz\""},
 		{"C-33", "code that istiod knows not", "redirect: {uri: /b, redirectCode: 304}", v2Ref, "unknown: "},
 		{"C-36", "authority", "rewrite: {authority: h.example}, " + toV2, "filters: [{type: URLRewrite, urlRewrite: {hostname: h.example}}], " + v2Ref, ""},
 		{"C-37", "timeout", "timeout: 1.5s, " + toV2, "timeouts: {request: 1500ms}, " + v2Ref, ""},
@@ -257,7 +258,7 @@ func TestRouteRewrites(t *testing.T) {
 		{"C-34", "without regard to case it is one", rewrite("{uri: {prefix: /a/}, ignoreUriCase: true}", "uri: /a/"), vsHTTP("match: [{uri: {prefix: /a/}, ignoreUriCase: true}], "+toV2, toOrders), "GET /A/: "},
 		{"C-35", "by an expression", rewrite("{uri: {prefix: /a}}", `uriRegexRewrite: {match: '^/a(.*)$', rewrite: '/b\1'}`), rewrite("{uri: {prefix: /a}}", "uri: /b"), "unknown: "},
 		{"C-35", "by an expression of one path", rewrite("{uri: {exact: /a/x}}", `uriRegexRewrite: {match: '^/a(.*)$', rewrite: '/b\1'}`), rewrite("{uri: {exact: /a/x}}", "uri: /b/x"), ""},
-		{"C-33", "redirect of a prefix", httpRoute("matches: ["+prefix+"], filters: [{type: RequestRedirect, requestRedirect: {path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]", ownRef), vsHTTP("match: [{uri: {exact: /a}}], redirect: {uri: /b}", "match: [{uri: {prefix: /a/}}], redirect: {uri: /b}", toOrders), "GET /a/: "},
+		{"C-33", "redirect of a prefix", httpRoute("matches: ["+prefix+"], filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, path: {type: ReplacePrefixMatch, replacePrefixMatch: /b}}}]", ownRef), vsHTTP("match: [{uri: {exact: /a}}], redirect: {uri: /b}", "match: [{uri: {prefix: /a/}}], redirect: {uri: /b}", toOrders), "GET /a/: "},
 	} {
 		c.check(t, RouteOptions{})
 	}
@@ -339,9 +340,9 @@ func TestRedirectPorts(t *testing.T) {
 	for _, c := range []struct{ kind, rule, want string }{
 		{"VirtualService", "redirect: {authority: a.example}", "redirect 301, host a.example"},
 		{"VirtualService", "redirect: {authority: a.example, derivePort: FROM_REQUEST_PORT}", "redirect 301, host a.example, port 8080"},
-		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example}}]", "redirect 301, host a.example, port 8080"},
-		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example, scheme: https}}]", "redirect 301, scheme https, host a.example"},
-		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {hostname: a.example, scheme: https, port: 443}}]", "redirect 301, scheme https, host a.example"},
+		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, hostname: a.example}}]", "redirect 301, host a.example, port 8080"},
+		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, hostname: a.example, scheme: https}}]", "redirect 301, scheme https, host a.example"},
+		{"HTTPRoute", "filters: [{type: RequestRedirect, requestRedirect: {statusCode: 301, hostname: a.example, scheme: https, port: 443}}]", "redirect 301, scheme https, host a.example"},
 	} {
 		text := routerText{kind: c.kind, rules: []ruleText{{"", c.rule}}, port: 8080}
 		if got := text.compile(t, RouteOptions{}).Route(RouteRequest{Path: "/"}).Action.String(); got != c.want {

@@ -444,9 +444,16 @@ func headerFilter(f *gwv1.HTTPHeaderFilter, before *networking.Headers_HeaderOpe
 	return &networking.Headers_HeaderOperations{Set: first(f.Set), Add: first(f.Add), Remove: f.Remove}
 }
 
+// Defaults that an API server fills in (kubebuilder:default in gateway-api apis/v1/httproute_types.go), so that istiod never
+// sees the fields empty.
+const (
+	defaultRedirectCode = 302
+	defaultMaxAge       = 5
+)
+
 // redirectFilter is createRedirectFilter: without port, that of the request, or with a scheme its default (facts C-33).
 func redirectFilter(f *gwv1.HTTPRequestRedirectFilter) *networking.HTTPRedirect {
-	out := &networking.HTTPRedirect{}
+	out := &networking.HTTPRedirect{RedirectCode: defaultRedirectCode}
 	if f.StatusCode != nil {
 		out.RedirectCode = uint32(*f.StatusCode)
 	}
@@ -527,8 +534,9 @@ func corsFilter(f *gwv1.HTTPCORSFilter) *networking.CorsPolicy {
 	for _, h := range f.ExposeHeaders {
 		out.ExposeHeaders = append(out.ExposeHeaders, string(h))
 	}
+	out.MaxAge = &durationpb.Duration{Seconds: defaultMaxAge}
 	if f.MaxAge > 0 {
-		out.MaxAge = &durationpb.Duration{Seconds: int64(f.MaxAge)}
+		out.MaxAge.Seconds = int64(f.MaxAge)
 	}
 	return out
 }

@@ -129,9 +129,12 @@ func TestRouteFacts(t *testing.T) {
 			want: []string{"r rules[0].matches[0]{match}", "r rules[1].matches[0]{match}", "r rules[2].matches[0]{match}"}},
 		{fact: "C-02", name: "a rule for gRPC without conditions is last, behind an empty condition", objects: strings.Replace(route("shop", "r", "{"+own+"}, {matches: [{}], "+own+"}"), "HTTPRoute", "GRPCRoute", 1), way: "web",
 			want: []string{"r rules[1].matches[0]{}"}},
+		{fact: "C-02", name: "the port of a parent is a condition", objects: strings.NewReplacer("HTTPRoute", "GRPCRoute", "name: orders}]", "name: orders, port: 80}]").Replace(route("shop", "r", "{"+own+"}, {matches: [{}], "+own+"}")), way: "web",
+			want: []string{"r rules[0]{}"}},
 		{fact: "C-02", name: "routes of a namespace are joined", objects: aged(2, route("shop", "b", "{matches: [{path: {type: Exact, value: /b}}], "+own+"}")) + aged(1, route("shop", "r", "{timeouts: {request: 1s}, "+own+"}")), way: "web",
 			want: []string{"b rules[0].matches[0]{match}", "r rules[0]{timeout}"}},
 		{fact: "L-34", name: "no backend answers 500", objects: route("shop", "r", "{timeouts: {request: 1s}}"), way: "web", want: []string{"r rules[0]{directResponse timeout}"}},
+		{fact: "L-34", name: "no rules are one without backends", objects: strings.Split(route("shop", "r", ""), ", rules:")[0] + "}", way: "web", want: []string{"r rules[0]{directResponse}"}},
 		{fact: "L-34", name: "a filter that istiod refuses drops the route", objects: route("shop", "r", "{filters: [{type: ExtensionRef, extensionRef: {group: g, kind: K, name: ext}}], "+own+"}"), way: "web"},
 		// Layer 4.
 		{fact: "L-35", name: "TCP rule at the sidecar", objects: "kind: VirtualService\nmetadata: {name: vs, namespace: shop}\nspec: {hosts: [orders], tcp: [{match: [{sourceLabels: {app: cart}}], route: [{destination: {host: orders}}]}, {match: [{port: 9000}], route: [{destination: {host: orders-v2}}]}]}", way: "web", port: 9000,

@@ -167,7 +167,11 @@ func (x *trafficIndex) parentHosts(kind, namespace, name string) []string {
 // ruleEntries are the rules of a route, one entry for each condition.
 func (x *trafficIndex) ruleEntries(o routeObject) []routeEntry {
 	var out []routeEntry
-	for i, raw := range listAt(o.Content, "spec", "rules") {
+	rules := listAt(o.Content, "spec", "rules")
+	if spec, ok := mapAt(o.Content, "spec"); ok && spec["rules"] == nil && o.Kind == "HTTPRoute" {
+		rules = []any{map[string]any{}} // The default of the CRD: every request, and no backend.
+	}
+	for i, raw := range rules {
 		rule, _ := raw.(map[string]any)
 		path := fmt.Sprintf("spec.rules[%d]", i)
 		features, to, ok := x.gatewayFeatures(rule, o)

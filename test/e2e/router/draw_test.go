@@ -166,10 +166,10 @@ func drawGatewayRule(r *rand.Rand, name string) string {
 	}
 	filter(0.25, "type: RequestHeaderModifier, requestHeaderModifier: "+drawModifier(r))
 	filter(0.2, "type: ResponseHeaderModifier, responseHeaderModifier: "+drawModifier(r))
-	filter(0.15, "type: CORS, cors: {"+some(r, 0.5, "allowOrigins: ['https://b', 'https://*.a', '*', 'https://c*']", "allowMethods: [GET, PUT]", "allowHeaders: [x, w]", "exposeHeaders: [z]", "maxAge: 90", "allowCredentials: true")+"}")
+	filter(0.15, "type: CORS, cors: {maxAge: "+pick(r, "90", "5")+", "+some(r, 0.7, "allowOrigins: ['https://b', 'https://*.a', '*', 'https://c*']", "allowMethods: [GET, PUT]", "allowHeaders: [x, w]", "exposeHeaders: [z]", "allowCredentials: true")+"}")
 	redirect := r.Intn(7) == 0
 	if redirect {
-		filter(1, "type: RequestRedirect, requestRedirect: {"+some(r, 0.4, "hostname: new.example", "scheme: "+pick(r, "http", "https"), "port: "+pick(r, "8443", "80"), "statusCode: 302", pick(r, "path: {type: ReplaceFullPath, replaceFullPath: /z}", "path: {type: ReplacePrefixMatch, replacePrefixMatch: /z}"))+"}")
+		filter(1, "type: RequestRedirect, requestRedirect: {statusCode: "+pick(r, "301", "302", "307")+", "+some(r, 0.4, "hostname: new.example", "scheme: "+pick(r, "http", "https"), "port: "+pick(r, "8443", "80"), pick(r, "path: {type: ReplaceFullPath, replaceFullPath: /z}", "path: {type: ReplacePrefixMatch, replacePrefixMatch: /z}"))+"}")
 	} else {
 		filter(0.3, "type: URLRewrite, urlRewrite: {"+pick(r, "path: {type: ReplacePrefixMatch, replacePrefixMatch: /}", "path: {type: ReplacePrefixMatch, replacePrefixMatch: /n}", "path: {type: ReplacePrefixMatch, replacePrefixMatch: /n/}", "hostname: r.example", "path: {type: ReplaceFullPath, replaceFullPath: /w}, hostname: r.example")+"}")
 		filter(0.15, "type: RequestMirror, requestMirror: {backendRef: {name: other, port: 80}"+pick(r, "", ", percent: 40", ", fraction: {numerator: 1, denominator: 3}", ", percent: 0")+"}")
