@@ -55,25 +55,34 @@ spec: {host: orders, trafficPolicy: {loadBalancer: {simple: RANDOM}}, subsets: [
 		{"the policy of the subset is forgotten", map[api.Ref]api.Content{route: htr("2s"), vs: nil}, []api.Service{v2}, "loadBalancer"},
 		{"nothing", map[api.Ref]api.Content{vs: nil}, nil, "timeout"},
 	} {
-		then, err := s.Rerouted(c.objects, c.services)
-		if err != nil {
-			t.Fatal(err)
+		for _, about := range []*api.Service{nil, &s.Services()[0]} {
+			then, err := s.Rerouted(about, c.objects, c.services)
+			if err != nil {
+				t.Fatal(err)
+			}
+			compareRerouted(t, c.name, c.want, s, then)
 		}
-		for i := range s.Workloads() {
-			client := &s.Workloads()[i]
-			for name, way := range map[string]struct {
-				mode    Mode
-				through *api.WaypointRef
-			}{"waypoint": {ModeAmbient, &api.WaypointRef{Namespace: "shop", Name: "waypoint"}}, "sidecar": {ModeSidecar, nil}} {
-				before := s.Traffic(client, way.mode, &s.Services()[0], orders.Ports[0], way.through)
-				after := then.Traffic(client, way.mode, &s.Services()[0], orders.Ports[0], way.through)
-				var got []string
-				for _, d := range CompareTraffic(before, after) {
-					got = append(got, d.Feature+d.Why)
-				}
-				if found := strings.Join(got, " "); (c.want == "") != (found == "") || !strings.Contains(found, c.want) {
-					t.Errorf("%s, %s of %s: found %q, want %q", c.name, name, client.Ref(), found, c.want)
-				}
+	}
+}
+
+// compareRerouted compares all calls of the first Service in two states.
+func compareRerouted(t *testing.T, name, want string, s, then *State) {
+	t.Helper()
+	svc := &s.Services()[0]
+	for i := range s.Workloads() {
+		client := &s.Workloads()[i]
+		for place, way := range map[string]struct {
+			mode    Mode
+			through *api.WaypointRef
+		}{"waypoint": {ModeAmbient, &api.WaypointRef{Namespace: "shop", Name: "waypoint"}}, "sidecar": {ModeSidecar, nil}} {
+			before := s.Traffic(client, way.mode, svc, svc.Ports[0], way.through)
+			after := then.Traffic(client, way.mode, svc, svc.Ports[0], way.through)
+			var got []string
+			for _, d := range CompareTraffic(before, after) {
+				got = append(got, d.Feature+d.Why)
+			}
+			if found := strings.Join(got, " "); (want == "") != (found == "") || !strings.Contains(found, want) {
+				t.Errorf("%s, %s of %s: found %q, want %q", name, place, client.Ref(), found, want)
 			}
 		}
 	}

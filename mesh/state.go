@@ -72,6 +72,10 @@ type index struct {
 	raw           map[Kind][]*api.Object
 	hosts         map[string]*api.Service
 	entryHosts    map[string][]Typed[*networking.ServiceEntry]
+	// more are Services of a rerouted state that the inventory does not hold, by host.
+	more map[string]*api.Service
+	// sources are what routes are read from, by reference.
+	sources func() *routeSources
 	// traffic is built when the first question about routes is asked.
 	traffic func() *trafficIndex
 }
@@ -124,6 +128,7 @@ func New(inv *api.Inventory) (*State, []api.Unknown) {
 		}
 	}
 	ix.settle()
+	ix.sources = sync.OnceValue(func() *routeSources { return newRouteSources(ix) })
 	ix.traffic = sync.OnceValue(func() *trafficIndex { return newTrafficIndex(ix) })
 	slices.SortFunc(unknowns, api.Unknown.Compare)
 	return &State{ix: ix}, unknowns

@@ -126,7 +126,7 @@ func (s *State) Traffic(client *api.Workload, clientMode Mode, svc *api.Service,
 	case ModeMixed:
 		return Acting{Unknown: fmt.Sprintf("%s has pods of several modes: ask for each of them", client.Ref())}
 	}
-	out.Call, out.StandsFor = c.x.routeCall(c.host, port.Port), c.x.stands
+	out.Call, out.StandsFor = c.x.routeCall(c.host, port.Port), c.x.standing(out)
 	if out.Then != nil {
 		out.Then.Call, out.Then.StandsFor = out.Call, out.StandsFor
 	}
@@ -207,10 +207,10 @@ func (c trafficCall) ambient(through *api.WaypointRef) Acting {
 	return out
 }
 
-// sameRoutes tells whether two lists of rules are proven to do the same with every
-// request. Then it makes no difference which of them a proxy follows.
-func (c trafficCall) sameRoutes(a, b []Applied) bool {
-	call, opts := c.x.routeCall(c.host, c.port.Port), RouteOptions{StandsFor: c.x.stands}
+// sameRoutes tells whether two lists of rules, which lead to the given destinations,
+// are proven to do the same with every request. Then it makes no difference which of them a proxy follows.
+func (c trafficCall) sameRoutes(a, b []Applied, to []destination) bool {
+	call, opts := c.x.routeCall(c.host, c.port.Port), RouteOptions{StandsFor: c.x.standingAmong(to)}
 	one, why := CompileRoutes(a, call, opts)
 	if why != "" {
 		return false
@@ -231,6 +231,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 	}
 	var mine []*trafficRoute
 	kinds := map[bool][]Applied{}
+	var to []destination
 	for _, r := range c.x.routesFor(c.host, w.Namespace) {
 		if r.namespace == w.Namespace || r.namespace == c.svc.Namespace {
 			mine = append(mine, r)
@@ -249,6 +250,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 			used = append(used, r)
 			for _, e := range es {
 				a := c.applied(e, "http")
+				to = append(to, e.to...)
 				kinds[r.gatewayAPI] = append(kinds[r.gatewayAPI], a)
 				if !caught {
 					out.Routes = append(out.Routes, a)
@@ -268,7 +270,7 @@ func (c trafficCall) waypoint(w api.WaypointRef) Acting {
 			out.Routes = append(out.Routes, a)
 		}
 	}
-	if len(kinds) == 2 && !c.sameRoutes(kinds[false], kinds[true]) {
+	if len(kinds) == 2 && !c.sameRoutes(kinds[false], kinds[true], to) {
 		out.addUnknown("a VirtualService and a Gateway API route are both for this host, and which one a waypoint follows is not defined")
 	}
 	out.addUnknown(undatedOrder(used, w.Namespace))
@@ -324,7 +326,7 @@ func (c trafficCall) sidecar() Acting {
 	})
 	for _, a := range out.Routes {
 		for _, d := range destinationsOf(used, a) {
-			if svc := c.x.ix.hosts[d.host]; svc != nil && d.host != c.host && !listener.importsService(d.host, svc.Namespace) {
+			if svc := c.x.ix.serviceAt(d.host); svc != nil && d.host != c.host && !listener.importsService(d.host, svc.Namespace) {
 				out.addUnknown(fmt.Sprintf("a route leads to %s, which the client's Sidecar does not import", svc.Ref()))
 			}
 		}
@@ -448,7 +450,7 @@ func (c trafficCall) settings(out *Acting, to []destination, proxy string, find 
 		if d.port == c.clusterPort(destination{host: d.host}) {
 			d.port = 0
 		}
-		if svc := c.x.ix.hosts[d.host]; svc != nil && d.host != c.host && !c.x.serviceVisible(svc, proxy) {
+		if svc := c.x.ix.serviceAt(d.host); svc != nil && d.host != c.host && !c.x.serviceVisible(svc, proxy) {
 			out.addUnknown(fmt.Sprintf("a route leads to %s, which is not exported to namespace %s", svc.Ref(), proxy))
 		}
 		for _, key := range []destination{{host: d.host, port: d.port}, d} {
@@ -473,7 +475,7 @@ func (c trafficCall) clusterPort(d destination) int32 {
 	if d.port != 0 {
 		return d.port
 	}
-	if svc := c.x.ix.hosts[d.host]; svc != nil && len(svc.Ports) == 1 {
+	if svc := c.x.ix.serviceAt(d.host); svc != nil && len(svc.Ports) == 1 {
 		return svc.Ports[0].Port
 	}
 	return c.port.Port

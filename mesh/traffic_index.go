@@ -35,8 +35,9 @@ type trafficIndex struct {
 	disagree string
 	// delegates are the VirtualServices without hosts.
 	delegates map[nsName]delegate
-	// stands are the Services that have the endpoints of a subset.
-	stands map[string]RouteTarget
+	// stands are the Services that have the endpoints of a subset, more those of a
+	// rerouted state that the inventory does not hold.
+	stands, more map[string]RouteTarget
 	// gateways are the selectors of the Istio Gateways by "namespace/name".
 	gateways map[string]map[string]string
 }
@@ -46,6 +47,25 @@ type boundRule struct {
 	route    *trafficRoute
 	entry    routeEntry
 	protocol string
+}
+
+// rebuilt is an index of other routes and traffic policies in the same mesh.
+func (x *trafficIndex) rebuilt(ix *index) *trafficIndex {
+	n := *x
+	n.ix, n.exact, n.wildcard, n.bound = ix, map[string][]*trafficRoute{}, nil, map[string][]boundRule{}
+	n.readRoutes()
+	n.more = n.standsOfNew(x)
+	return &n
+}
+
+// readRoutes reads routes and traffic policies.
+func (x *trafficIndex) readRoutes() {
+	routes := append(x.virtualServices(), x.gatewayAPIRoutes()...)
+	slices.SortStableFunc(routes, compareRouteAge)
+	for _, r := range routes {
+		x.addRoute(r)
+	}
+	x.rules = newDestinationIndex(x.ix, x.drExport)
 }
 
 func newTrafficIndex(ix *index) *trafficIndex {
@@ -70,12 +90,7 @@ func newTrafficIndex(ix *index) *trafficIndex {
 	for _, sc := range ix.sidecars {
 		x.sidecars[sc.Namespace] = append(x.sidecars[sc.Namespace], sc)
 	}
-	routes := append(x.virtualServices(), x.gatewayAPIRoutes()...)
-	slices.SortStableFunc(routes, compareRouteAge)
-	for _, r := range routes {
-		x.addRoute(r)
-	}
-	x.rules = newDestinationIndex(ix, x.drExport)
+	x.readRoutes()
 	x.stands = x.standsFor()
 	for _, k := range []Kind{KindBackendTLSPolicy, KindBackendTrafficPolicy} {
 		for _, o := range ix.raw[k] {
@@ -226,7 +241,7 @@ func (x *trafficIndex) serviceVisible(svc *api.Service, namespace string) bool {
 
 // ownedBy tells whether the labels bind the service behind a host to a waypoint.
 func (x *trafficIndex) ownedBy(host string, w api.WaypointRef) bool {
-	svc := x.ix.hosts[host]
+	svc := x.ix.serviceAt(host)
 	if svc == nil {
 		return false
 	}
@@ -279,7 +294,7 @@ func (x *trafficIndex) backendPolicy(svc *api.Service) *api.Object {
 
 // namespaceOf is the namespace of the service behind a host; "" when nothing declares it.
 func (x *trafficIndex) namespaceOf(host string) string {
-	if svc := x.ix.hosts[host]; svc != nil {
+	if svc := x.ix.serviceAt(host); svc != nil {
 		return svc.Namespace
 	}
 	if es := x.ix.entryHosts[host]; len(es) > 0 {

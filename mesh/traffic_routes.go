@@ -312,7 +312,7 @@ func (x *trafficIndex) routeRule(e routeEntry) *RouteRule {
 	out := e.source
 	out.Domain = x.ix.clusterDomain
 	for _, d := range e.to {
-		svc, entries := x.ix.hosts[d.host], x.ix.entryHosts[d.host]
+		svc, entries := x.ix.serviceAt(d.host), x.ix.entryHosts[d.host]
 		var ports []int32
 		switch {
 		case svc != nil && svc.ExternalName != "":

@@ -122,12 +122,12 @@ func (p *prover) withRoutes(ever map[api.Ref][]api.Content) *mesh.State {
 			objects[ref] = cs[len(cs)-1]
 		}
 	}
-	return p.routedBy(objects)
+	return p.routedBy(nil, objects)
 }
 
 // routedBy is the state with some objects as they are given, nil for those that are
-// gone; nil when one of them does not fit its kind.
-func (p *prover) routedBy(objects map[api.Ref]api.Content) *mesh.State {
+// gone, for calls of a Service, or nil for all; nil when one of them does not fit its kind.
+func (p *prover) routedBy(svc *api.Service, objects map[api.Ref]api.Content) *mesh.State {
 	routes := map[api.Ref]api.Content{}
 	var services []api.Service
 	for _, ref := range slices.SortedFunc(maps.Keys(objects), api.Ref.Compare) {
@@ -139,7 +139,7 @@ func (p *prover) routedBy(objects map[api.Ref]api.Content) *mesh.State {
 			services = append(services, serviceIn(ref, c))
 		}
 	}
-	st, err := p.st.Rerouted(routes, services)
+	st, err := p.st.Rerouted(svc, routes, services)
 	if err != nil {
 		return nil
 	}
@@ -350,7 +350,7 @@ func (p *prover) routesIn(w world, t *target) (st *mesh.State, key string) {
 	key = strconv.Itoa(t.n) + string(b)
 	st, known := p.reroute.states[key]
 	if !known {
-		st = p.routedBy(objects)
+		st = p.routedBy(t.service, objects)
 		p.reroute.states[key] = st
 	}
 	return st, key
