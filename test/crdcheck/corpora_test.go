@@ -15,7 +15,7 @@ import (
 // builtin are the kinds without a CRD that a plan may create whole. Everything
 // else that is created must have one.
 func builtin(r api.Ref) bool {
-	return r.Group == "" && r.Kind == "ConfigMap" || r.Group == "networking.k8s.io" && r.Kind == "NetworkPolicy"
+	return r.Group == "" && (r.Kind == "ConfigMap" || r.Kind == "Service") || r.Group == "networking.k8s.io" && r.Kind == "NetworkPolicy"
 }
 
 // TestPlannedObjects plans every corpus and validates each whole object that a
