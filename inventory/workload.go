@@ -42,6 +42,9 @@ func (b *builder) addWorkload(d *document) {
 	projectPodSpec(w, stringMap(template, "metadata", "labels"), stringMap(template, "metadata", "annotations"),
 		object(template, "spec"), prefix+".spec")
 	w.Origin = d.workloadOrigin(prefix, w.ProxyCalls)
+	if d.gk.kind == "Rollout" {
+		w.Shifts = b.shiftedBy(d)
+	}
 	b.workloads[ref] = w
 	b.control(w, d, template)
 }
@@ -171,4 +174,25 @@ func mentionsProxy(v any) bool {
 		}
 	}
 	return false
+}
+
+// shiftedBy lists what an Argo Rollout rewrites to shift traffic (facts Q-90).
+func (b *builder) shiftedBy(d *document) []api.Ref {
+	istio := object(d.content, "spec", "strategy", "canary", "trafficRouting", "istio")
+	var out []api.Ref
+	add := func(kind, name string) {
+		namespace := d.namespace
+		if n, ns, ok := strings.Cut(name, "."); ok && kind == "VirtualService" {
+			name, namespace, _ = n, ns, ok
+		}
+		if name != "" && isName(name) && isName(namespace) {
+			out = append(out, api.Ref{Cluster: b.cluster, Group: "networking.istio.io", Kind: kind, Namespace: namespace, Name: name})
+		}
+	}
+	add("VirtualService", str(istio, "virtualService", "name"))
+	for _, v := range objects(istio, "virtualServices") {
+		add("VirtualService", str(v, "name"))
+	}
+	add("DestinationRule", str(istio, "destinationRule", "name"))
+	return out
 }

@@ -47,6 +47,7 @@ const (
 	KindAutoscaler            Kind = "HorizontalPodAutoscaler"
 	KindDisruptionBudget      Kind = "PodDisruptionBudget"
 	KindCRD                   Kind = "CustomResourceDefinition"
+	KindCanary                Kind = "Canary" // of Flagger
 )
 
 // groupKind is how an API object is told apart.
@@ -103,6 +104,7 @@ func kindTable() map[groupKind]Kind {
 		{"apps", "ReplicaSet"}:                                   KindWorkload,
 		{"batch", "Job"}:                                         KindWorkload,
 		{"batch", "CronJob"}:                                     KindWorkload,
+		{"flagger.app", "Canary"}:                                KindCanary,
 		{"argoproj.io", "Rollout"}:                               KindWorkload,
 	}
 }

@@ -19,7 +19,7 @@ func foundation(st *mesh.State, namespaces []string) api.Wave {
 	}
 	w.Steps = append(w.Steps, api.Step{
 		Name: "components", Namespaces: []string{}, Proof: proof,
-		What: "Install what ambient mode needs. Nothing is captured yet.",
+		What:    "Install what ambient mode needs. Nothing is captured yet.",
 		Changes: componentChanges(st),
 		Checks: []api.Check{
 			{When: "after", What: "the DaemonSets ztunnel and istio-cni-node are ready on every node", Command: "kubectl get daemonset -A", Expect: "DESIRED = READY for both"},

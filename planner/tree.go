@@ -1,6 +1,7 @@
 package planner
 
 import (
+	"fmt"
 	"slices"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -190,6 +191,7 @@ func (s *step) held(o *api.Object) api.Content {
 func (s *step) handed(ref api.Ref, owner *api.Owner, does api.Op, after api.Content, why string, rules ...string) {
 	before := s.t.hand[ref]
 	s.byHand(ref, owner, why, rules...)
+	s.generated(ref, owner)
 	c := &s.manual[len(s.manual)-1]
 	c.Does, c.After = does, translate.Clone(after)
 	back := api.Change{Object: ref, Op: api.OpManual, Owner: owner, Does: does, After: translate.Clone(before), Why: "back to the state before " + s.name}
@@ -215,6 +217,26 @@ func (s *step) byHand(ref api.Ref, owner *api.Owner, what string, rules ...strin
 		m = what + ". " + whereOwned(owner)
 	}
 	s.manual = append(s.manual, api.Change{Object: ref, Op: api.OpManual, Why: what, Rules: rules, Owner: owner, Manual: m})
+}
+
+// generated reports that the plan needs a change of an object that a controller
+// writes, once a step for each object (facts Q-92).
+func (s *step) generated(ref api.Ref, owner *api.Owner) {
+	if owner == nil || owner.By != "controller" && owner.By != "operator" {
+		return
+	}
+	for _, f := range s.findings {
+		if f.ID == "generated-object" && f.Subject == ref {
+			return
+		}
+	}
+	s.findings = append(s.findings, api.Finding{
+		ID: "generated-object", Severity: api.Blocker, Subject: ref,
+		Message:  fmt.Sprintf("the step %s needs a change of %s, which %s writes", s.name, ref, owner.Name),
+		Evidence: []api.Evidence{{Object: ref, Path: "metadata", Value: owner.Evidence}},
+		Effect:   "a change of the object itself is written back by its controller, and the steps after this one rest on it",
+		Action:   fmt.Sprintf("make the change where %s takes it from, or move the setting to an object of your own; then carry out the step", owner.Name),
+	})
 }
 
 // whereOwned says where an owned object must be changed.

@@ -133,10 +133,14 @@ type Workload struct {
 	ManualProxy bool `json:"manualProxy,omitempty"`
 	// ProxyCalls are the field paths of hooks, probes and commands of the
 	// application that call the sidecar on localhost:15000, 15020 or 15021.
-	ProxyCalls []string  `json:"proxyCalls,omitempty"`
-	Pods       PodCounts `json:"pods,omitzero"`
-	Owner      *Owner    `json:"owner,omitempty"`
-	Origin     Origin    `json:"origin,omitzero"`
+	ProxyCalls []string `json:"proxyCalls,omitempty"`
+	// Shifts are the VirtualServices and DestinationRules that the controller of
+	// the workload rewrites while it shifts traffic: those that
+	// strategy.canary.trafficRouting.istio of an Argo Rollout names (facts Q-90).
+	Shifts []Ref     `json:"shifts,omitempty"`
+	Pods   PodCounts `json:"pods,omitzero"`
+	Owner  *Owner    `json:"owner,omitempty"`
+	Origin Origin    `json:"origin,omitzero"`
 }
 
 // Ref of the workload object.

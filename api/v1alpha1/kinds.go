@@ -23,6 +23,7 @@ func Kinds() []KindInfo {
 		{"batch", "Job", "jobs"},
 		{"batch", "CronJob", "cronjobs"},
 		{"argoproj.io", "Rollout", "rollouts"},
+		{"flagger.app", "Canary", "canaries"},
 
 		{"security.istio.io", "AuthorizationPolicy", "authorizationpolicies"},
 		{"security.istio.io", "RequestAuthentication", "requestauthentications"},

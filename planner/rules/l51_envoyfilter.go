@@ -40,7 +40,7 @@ func checkL51(p *Pass) {
 			checkTargetedFilter(p, ref, o.Spec)
 			continue
 		}
-		if ref.Namespace == st.RootNamespace() && shippedFilter(ref.Name) {
+		if ref.Namespace == st.RootNamespace() && shippedFilter(o.Object) {
 			p.ReportWith(api.Info, ref, fmt.Sprintf("%s is a telemetry filter that Istio installed itself", ref),
 				"it is a leftover of a version whose proxies produced their metrics that way; sidecars and waypoints of today do without it",
 				"remove it when no proxy of that version runs any more", Field(ref, "spec.configPatches", ""))
@@ -91,14 +91,22 @@ func checkWorkloadFilter(p *Pass, o mesh.Typed[*networking.EnvoyFilter]) {
 	for _, w := range members {
 		needOf(p, w, api.CapEnvoyFilter, fmt.Sprintf("%s patches its sidecar", ref), ev...)
 	}
-	does, instead := recogniseFilter(o)
+	found, rest := recogniseFilter(o, sidecar)
 	message := fmt.Sprintf("%s patches the sidecars of %s", ref, scopeOf(members))
-	if does == "" {
-		p.Report(api.Blocker, ref, message, ev...)
+	if len(found) == 0 {
+		p.Report(api.Blocker, ref, message+": what for is not known", ev...)
 		return
 	}
-	p.ReportWith(api.Blocker, ref, message+": "+does, fmt.Sprintf("%s stops for these workloads when their sidecar goes, without an error", does),
-		instead+"; or keep the sidecar of these workloads (keepSidecar in the FeatureNeeds)", ev...)
+	var does, instead []string
+	for _, k := range found {
+		does = append(does, k.does)
+		instead = append(instead, k.does+": "+k.instead)
+	}
+	if len(rest) > 0 {
+		message += fmt.Sprintf(" (what %s is for is not known)", listed(rest))
+	}
+	p.ReportWith(api.Blocker, ref, message+": "+strings.Join(does, ", "), fmt.Sprintf("%s stops for these workloads when their sidecar goes, without an error", strings.Join(does, ", ")),
+		strings.Join(instead, "; ")+"; or keep the sidecar of these workloads (keepSidecar in the FeatureNeeds)", ev...)
 }
 
 // scopeOf says in a few words how much a list of workloads is.
@@ -130,11 +138,17 @@ func sidecarPatches(spec *networking.EnvoyFilter) []int {
 	return out
 }
 
-// shippedFilter recognises the EnvoyFilters that istiod's charts installed up
-// to Istio 1.2x: telemetry in the Envoy of old proxies.
-func shippedFilter(name string) bool {
-	for _, prefix := range []string{"stats-filter-1.", "tcp-stats-filter-1.", "metadata-exchange-1.", "tcp-metadata-exchange-1.", "stackdriver-filter-1."} {
-		if strings.HasPrefix(name, prefix) {
+// shippedFilter recognises the EnvoyFilters that istiod's charts installed up to
+// Istio 1.17 (manifests/charts/istio-control/istio-discovery/templates/telemetryv2_*.yaml
+// of these versions): telemetry in the Envoy of old proxies. They carry the revision, and
+// their names the version of the proxies that they are for.
+func shippedFilter(o *api.Object) bool {
+	for _, base := range []string{"stats-filter", "tcp-stats-filter", "metadata-exchange", "tcp-metadata-exchange", "stackdriver-filter"} {
+		rest, ok := strings.CutPrefix(o.Name, base)
+		if !ok {
+			continue
+		}
+		if _, labelled := o.Labels()[mesh.LabelRevision]; labelled || strings.HasPrefix(rest, "-1.") {
 			return true
 		}
 	}
@@ -174,28 +188,51 @@ func knownFilters() []known {
 		{"idletimeout", "timeouts of connections", "use connectionPool of a DestinationRule, served by a waypoint"},
 		{"circuit_breakers", "limits of connections", "use connectionPool of a DestinationRule, served by a waypoint"},
 		{"request_headers_to_add", "headers", "use the header filters of an HTTPRoute, served by a waypoint"},
+		{"response_headers_to_add", "headers", "use the header filters of an HTTPRoute, served by a waypoint"},
+		{"header_mutation", "headers", "use the header filters of an HTTPRoute (RequestHeaderModifier, ResponseHeaderModifier), served by a waypoint"},
+		{"header_to_metadata", "headers as metadata", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there"},
+		{"accesslog", "access logging", "use a Telemetry with targetRefs to the Service"},
+		{"tracing", "tracing", "use a Telemetry with tracing and targetRefs to the Service, and an extension provider"},
+		{"http.gzip", "compression of responses", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there, or compress in the application"},
+		{"max_request_bytes", "limits of the size of requests", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there, or limit them in the application"},
 		{"compressor", "compression of responses", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there, or compress in the application"},
 		{"grpc_json_transcoder", "transcoding of gRPC", "attach the EnvoyFilter to the waypoint's Gateway with targetRefs and test it there"},
 	}
 }
 
-// recogniseFilter names what the patches do, and what does the same in ambient
-// mode; empty when none of the words that it knows stands in a patch.
-func recogniseFilter(o mesh.Typed[*networking.EnvoyFilter]) (does, instead string) {
-	var words []string
+// recogniseFilter names what the patches with the given indices do, and what does
+// the same in ambient mode, in the order of the table; rest are the paths of patches
+// in which none of the known words stands. Each word counts for the first line of the
+// table that it fits, so that a local rate limit is no global one.
+func recogniseFilter(o mesh.Typed[*networking.EnvoyFilter], indices []int) (found []known, rest []string) {
 	spec, _ := o.Content["spec"].(map[string]any)
 	patches, _ := spec["configPatches"].([]any)
-	for _, c := range patches {
-		c, _ := c.(map[string]any)
+	table := knownFilters()
+	hit := make([]bool, len(table))
+	for _, i := range indices {
+		if i >= len(patches) {
+			continue
+		}
+		c, _ := patches[i].(map[string]any)
 		patch, _ := c["patch"].(map[string]any)
+		var words []string
 		collectWords(patch["value"], &words)
-	}
-	for _, k := range knownFilters() {
-		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(w, k.word) }) {
-			return k.does, k.instead
+		any := false
+		for _, w := range words {
+			if k := slices.IndexFunc(table, func(k known) bool { return strings.Contains(w, k.word) }); k >= 0 {
+				hit[k], any = true, true
+			}
+		}
+		if !any {
+			rest = append(rest, fmt.Sprintf("spec.configPatches[%d]", i))
 		}
 	}
-	return "", ""
+	for k, yes := range hit {
+		if yes && !slices.ContainsFunc(found, func(f known) bool { return f.does == table[k].does }) {
+			found = append(found, table[k])
+		}
+	}
+	return found, rest
 }
 
 // collectWords gathers keys, filter names and type URLs of a patch, in lower case.

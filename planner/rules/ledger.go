@@ -48,11 +48,11 @@ func (r *Result) ledger(st *mesh.State) {
 	}
 }
 
-// inLedger tells whether an object configures the mesh. Autoscalers, budgets
-// and CRDs are read only for context.
+// inLedger tells whether an object configures the mesh. Autoscalers, budgets,
+// CRDs and Canaries are read only for context.
 func inLedger(o *api.Object) bool {
 	switch mesh.KindOf(api.GroupOf(o.APIVersion), o.Kind) {
-	case mesh.KindAutoscaler, mesh.KindDisruptionBudget, mesh.KindCRD, mesh.KindIngress:
+	case mesh.KindAutoscaler, mesh.KindDisruptionBudget, mesh.KindCRD, mesh.KindIngress, mesh.KindCanary:
 		return false
 	}
 	return true

@@ -43,10 +43,54 @@ func checkP07(p *Pass) {
 		checkHBONEOpen(p, np, members)
 	}
 	for _, o := range st.Objects(mesh.KindForeignNetworkPolicy) {
-		p.Unknown(o.Ref(), fmt.Sprintf("what %s lets through: this version cannot read policies of %s", o.Ref(), api.GroupOf(o.APIVersion)),
-			"it may keep TCP 15008 out, and then connections of ambient pods time out; or keep the probe address 169.254.7.127 out, and then pods never become ready",
-			"check by hand that it admits TCP 15008 from and to every peer of the mesh, and probes; then consent by id with a reason", Field(o.Ref(), "spec", ""))
+		checkForeign(p, o)
 	}
+}
+
+// checkForeign reports a policy of Cilium or Calico. The plan writes none of them, so
+// one that surely keeps HBONE out is a blocker, and one that cannot be told an unknown.
+func checkForeign(p *Pass, o *api.Object) {
+	st := p.Mesh()
+	f := st.ReadForeignPolicy(o)
+	members := slices.DeleteFunc(slices.Clone(f.Pods), func(w *api.Workload) bool { return !st.InMesh(w) && st.Mode(w) != mesh.ModeGateway })
+	at := Field(o.Ref(), "spec", "")
+	if f.PodsKnown && len(members) == 0 {
+		p.Account(at)
+		return
+	}
+	shut := f.Ingress == mesh.HBONEShut || f.Egress == mesh.HBONEShut
+	switch {
+	case f.PodsKnown && shut:
+		p.ReportWith(api.Blocker, o.Ref(), fmt.Sprintf("%s lets no HBONE through (%s) for %s", o.Ref(), foreignDirections(f), scopeOf(members)),
+			"connections time out as soon as both sides are ambient; once 15008 is open, its rules for ports and for HTTP no longer restrict traffic of the mesh",
+			foreignRemedy(o, f), at)
+	case !f.PodsKnown || f.Ingress == mesh.HBONEUnknown || f.Egress == mesh.HBONEUnknown:
+		p.Unknown(o.Ref(), fmt.Sprintf("what %s lets through: this version does not understand all of it", o.Ref()),
+			"it may keep TCP 15008 out, and then connections of ambient pods time out; or keep the probe address 169.254.7.127 out, and then pods never become ready",
+			"check by hand that it admits TCP 15008 from and to every peer of the mesh, and probes; then consent by id with a reason", at)
+	default:
+		p.Account(at)
+	}
+}
+
+// foreignDirections names the directions that are shut.
+func foreignDirections(f mesh.ForeignPolicy) string {
+	switch {
+	case f.Ingress == mesh.HBONEShut && f.Egress == mesh.HBONEShut:
+		return "ingress and egress"
+	case f.Egress == mesh.HBONEShut:
+		return "egress"
+	}
+	return "ingress"
+}
+
+// foreignRemedy says in the words of the plugin what has to be added.
+func foreignRemedy(o *api.Object, f mesh.ForeignPolicy) string {
+	if api.GroupOf(o.APIVersion) == "cilium.io" {
+		return "add {port: \"15008\", protocol: TCP} to toPorts of each rule (" + foreignDirections(f) + ") whose peers are in the mesh, without rules of HTTP beside it, and admit probes with fromCIDR 169.254.7.127/32 " +
+			"(a CiliumClusterwideNetworkPolicy with an empty endpointSelector does it for all); ambientplan does not write policies of Cilium"
+	}
+	return "add 15008 to destination.ports of each Allow rule (" + foreignDirections(f) + ") whose peers are in the mesh, and an Allow rule for source.nets 169.254.7.127/32 where the plugin applies policies to probes; ambientplan does not write policies of Calico"
 }
 
 // checkHBONEOpen reports one policy whose pods are in the mesh.
