@@ -5,7 +5,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"math"
 	"slices"
+	"strconv"
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -16,12 +18,12 @@ const UnknownEndpoint = "unknown-endpoint"
 
 // edgeColumns are the columns of a call graph; the first four must be there.
 func edgeColumns() []string {
-	return []string{"source_namespace", "source", "target_namespace", "target", "protocol", "evidence"}
+	return []string{"source_namespace", "source", "target_namespace", "target", "protocol", "rps", "evidence"}
 }
 
 // ReadEdges reads a call graph as CSV with a header line: source_namespace,
-// source, target_namespace, target and, if known, protocol and evidence, in any
-// order. A source is a workload, a Service (then each of its workloads calls) or
+// source, target_namespace, target and, if known, protocol, rps (requests a second) and
+// evidence, in any order. A source is a workload, a Service (then each of its workloads calls) or
 // a ServiceAccount; a target is a Service or the host of a ServiceEntry. An end
 // that the inventory does not know is an unknown and not an edge. Errors are
 // *api.InputError with the line, or wrap that of the reader. Edges come sorted
@@ -88,14 +90,30 @@ func ReadEdges(name string, r io.Reader, p api.Provenance, inv *api.Inventory) (
 		if !ok {
 			unknowns = append(unknowns, endpointUnknown(to, "a server", at))
 		}
+		rate, err := rateOf(cell("rps"))
+		if err != nil {
+			return nil, nil, &api.InputError{File: name, Line: line, Msg: err.Error()}
+		}
 		for _, f := range from {
 			if ok {
-				edges = append(edges, api.Edge{From: f, To: to, Protocol: cell("protocol"), Provenance: p,
+				edges = append(edges, api.Edge{From: f, To: to, Protocol: cell("protocol"), Rate: rate / float64(len(from)), Provenance: p,
 					Evidence: []api.Evidence{{Object: to, Value: cell("evidence"), Source: at}}})
 			}
 		}
 	}
 	return sortEdges(edges), sortUnknowns(unknowns), nil
+}
+
+// rateOf reads requests a second; empty is 0, which means that nobody said.
+func rateOf(text string) (float64, error) {
+	if text == "" {
+		return 0, nil
+	}
+	r, err := strconv.ParseFloat(text, 64)
+	if err != nil || r < 0 || math.IsNaN(r) || math.IsInf(r, 0) {
+		return 0, fmt.Errorf("rps %q is no number of requests a second", text)
+	}
+	return r, nil
 }
 
 func endpointUnknown(ref api.Ref, what, at string) api.Unknown {

@@ -185,7 +185,8 @@ func TestReadEdgesErrors(t *testing.T) {
 	const head = "source_namespace,source,target_namespace,target\n"
 	for _, tc := range []struct{ name, in, want string }{
 		{"empty", "", "c.csv:1: the call graph is empty"},
-		{"unknown column", "source_namespace,source,target_namespace,target,rps\n", `c.csv:1: unknown column "rps"`},
+		{"no rate", "source_namespace,source,target_namespace,target,rps\na,b,c,d,many\n", `c.csv:2: rps "many" is no number of requests a second`},
+		{"unknown column", "source_namespace,source,target_namespace,target,size\n", `c.csv:1: unknown column "size"`},
 		{"missing column", "source_namespace,source,target_namespace\n", `c.csv:1: column "target" is missing`},
 		{"column twice", "source,source\n", `c.csv:1: column "source" is there twice`},
 		{"short row", head + "a,b,c,d\na,b\n", "c.csv:3: 2 fields where the header has 4"},

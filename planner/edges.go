@@ -76,6 +76,7 @@ func (c *edgeCollector) add(e api.Edge) {
 	if old.Protocol == "" {
 		old.Protocol = e.Protocol
 	}
+	old.Rate = max(old.Rate, e.Rate)
 }
 
 func provenanceRank(p api.Provenance) int {

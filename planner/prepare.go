@@ -60,13 +60,30 @@ func (s *stepper) waypoints(st *step, services []*api.Decision) {
 			})
 			continue
 		}
-		objs, err := translate.WaypointGateway(w, s.policy.Waypoint, w.Scope == "shared")
+		size := s.sizeOf(w, s.servedBy(w))
+		objs, err := translate.WaypointGateway(w, size.policy, w.Scope == "shared")
 		s.fail(err, ref.String())
 		for _, o := range objs {
-			st.create(o, "the waypoint for "+servicesBehind(services, w), "S-05")
+			why := "the waypoint for " + servicesBehind(services, w)
+			if o["kind"] == "ConfigMap" {
+				why += "; " + size.why
+			}
+			st.create(o, why, size.facts...)
 		}
 		st.checks = append(st.checks, api.Check{When: "after", What: "waypoint " + w.Namespace + "/" + w.Name + " is programmed", Command: kubectl("wait", "--for=condition=Programmed", "gateway/"+w.Name, "-n", w.Namespace, "--timeout=300s"), Expect: "condition met; then two ready pods of Deployment " + w.Name})
 	}
+}
+
+// servedBy are the decisions for all Services and ServiceEntries of a waypoint, in
+// whatever namespace.
+func (s *stepper) servedBy(w api.WaypointRef) []*api.Decision {
+	var out []*api.Decision
+	for i := range s.ds {
+		if d := &s.ds[i]; d.Waypoint != nil && *d.Waypoint == w {
+			out = append(out, d)
+		}
+	}
+	return out
 }
 
 // servicesBehind lists the Services of a waypoint in words.

@@ -286,9 +286,12 @@ type Edge struct {
 	// known; "Gateway" when the pods of a gateway are not in the inventory.
 	From Ref `json:"from"`
 	// To is a Service or a ServiceEntry.
-	To         Ref        `json:"to"`
-	Port       int        `json:"port,omitempty"`
-	Protocol   string     `json:"protocol,omitempty"`
+	To       Ref    `json:"to"`
+	Port     int    `json:"port,omitempty"`
+	Protocol string `json:"protocol,omitempty"`
+	// Rate is how many requests a second were seen, at the busiest time that was
+	// looked at; 0 means that nobody said.
+	Rate       float64    `json:"rate,omitempty"`
 	Provenance Provenance `json:"provenance"`
 	Evidence   []Evidence `json:"evidence,omitempty"`
 }

@@ -188,7 +188,7 @@ func (e *episode) same(t *target) *view {
 	if t.last.waypoint != nil {
 		spaces[2] = e.from.space(t.last.waypoint.ref.Namespace)
 	}
-	if t.last.key == "" || spaces != t.lastSpaces || e.p.reroute != nil && len(e.p.reroute.of[t]) > 0 {
+	if t.last.key == "" || spaces != t.lastSpaces || e.p.reroute.far(t) {
 		t.last = e.p.viewOf(e.from, t.service)
 		spaces[2] = nil
 		if t.last.waypoint != nil {

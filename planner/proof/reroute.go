@@ -2,6 +2,7 @@ package proof
 
 import (
 	"maps"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -20,6 +21,10 @@ type rerouting struct {
 	concerns map[api.Ref][]*target
 	// states by what they hold.
 	states map[string]*mesh.State
+	// versions of contents, by their address.
+	versions map[uintptr]int
+	// distant are the Services for which objects of other namespaces count.
+	distant map[*target]bool
 	// most is a state that holds all that there ever is.
 	most *mesh.State
 }
@@ -33,6 +38,10 @@ type rerouted struct {
 	always bool
 	via    []api.Ref
 }
+
+// far tells whether what is known of the routes of a Service follows from more than
+// its own namespace.
+func (r *rerouting) far(t *target) bool { return r != nil && r.distant[t] }
 
 // counts tells whether the object decides anything in a world.
 func (r *rerouted) counts(w world) bool {
@@ -78,7 +87,7 @@ func (p *prover) findRerouting() {
 	if len(ever) == 0 {
 		return
 	}
-	p.reroute = &rerouting{of: map[*target][]rerouted{}, concerns: map[api.Ref][]*target{}, states: map[string]*mesh.State{}}
+	p.reroute = &rerouting{of: map[*target][]rerouted{}, concerns: map[api.Ref][]*target{}, distant: map[*target]bool{}, states: map[string]*mesh.State{}, versions: map[uintptr]int{}}
 	p.reroute.most = p.withRoutes(ever)
 	refs := slices.SortedFunc(maps.Keys(ever), api.Ref.Compare)
 	byHost := map[string][]api.Ref{}
@@ -110,6 +119,9 @@ func (p *prover) findRerouting() {
 		for _, ref := range slices.SortedFunc(maps.Keys(found), api.Ref.Compare) {
 			p.reroute.of[t] = append(p.reroute.of[t], *found[ref])
 			p.reroute.concerns[ref] = append(p.reroute.concerns[ref], t)
+			if ref.Namespace != t.service.Namespace {
+				p.reroute.distant[t] = true
+			}
 		}
 	}
 }
@@ -304,6 +316,17 @@ func destinationHosts(p *prover, namespace string, v any) []string {
 	return out
 }
 
+// contentVersion is versionOf, which writes the content out, once for each content.
+func (p *prover) contentVersion(ref api.Ref, c api.Content) int {
+	k := reflect.ValueOf(c).Pointer()
+	id, ok := p.reroute.versions[k]
+	if !ok {
+		id = p.versionOf(ref, c)
+		p.reroute.versions[k] = id
+	}
+	return id
+}
+
 // reroutes tells whether a change of an object may alter what acts on calls of a
 // Service between two worlds.
 func (p *prover) reroutes(t *target, ref api.Ref, from, end world) bool {
@@ -339,9 +362,9 @@ func (p *prover) routesIn(w world, t *target) (st *mesh.State, key string) {
 		objects[ref] = c
 		id := 0
 		if c != nil {
-			id = p.versionOf(ref, c)
+			id = p.contentVersion(ref, c)
 		}
-		same = same && c != nil && today != nil && id == p.versionOf(ref, today)
+		same = same && c != nil && today != nil && id == p.contentVersion(ref, today)
 		b = strconv.AppendInt(append(b, ','), int64(id), 10)
 	}
 	if same {
