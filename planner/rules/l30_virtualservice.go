@@ -219,6 +219,11 @@ func (v *virtualService) own(p *Pass, d *networking.Destination) bool {
 func (v *virtualService) httpMatches(p *Pass, r *networking.HTTPRoute, raw map[string]any, path string) {
 	for j, m := range r.GetMatch() {
 		at := fmt.Sprintf("%s.match[%d]", path, j)
+		if list, ok := raw["match"].([]any); ok && j < len(list) {
+			if c, ok := list[j].(map[string]any); ok && len(c) == 0 {
+				p.Account(Field(v.Ref(), at, "")) // It takes every request.
+			}
+		}
 		for _, k := range []string{"name", "uri", "scheme", "method", "authority", "headers", "port", "queryParams", "ignoreUriCase", "withoutHeaders", "gateways", "statPrefix"} {
 			p.Account(Field(v.Ref(), at+"."+k, ""))
 		}
