@@ -64,6 +64,16 @@ var matrix = map[string]row{
 		mayNot: []string{"net", "net/http", "net/http/..."},
 		why:    "telemetry takes a MigrationPlan as a document: it neither plans nor serves",
 	},
+	"telemetry/series": {
+		may:    []string{"api/...", "mesh/..."},
+		mayNot: concat(outsideWorld, clusterClients, []string{"time", "github.com/prometheus/..."}),
+		why:    "series is the metrics model: data and a pure function of a state, with no opinion about queries",
+	},
+	"telemetry/promql": {
+		may:    []string{"api/...", "mesh/...", "telemetry/series"},
+		mayNot: concat(outsideWorld, clusterClients),
+		why:    "promql judges expressions against the model: readers of files hand it strings",
+	},
 	"render": {
 		may:    []string{"api/...", "templates"},
 		mayNot: concat(clusterClients, []string{"net", "net/http", "net/http/..."}),
