@@ -98,6 +98,14 @@ func (t *Tree) Paths() []string { return slices.Sorted(maps.Keys(t.files)) }
 // File is the content of one file; nil when the tree has no such file.
 func (t *Tree) File(path string) []byte { return t.files[path] }
 
+// Overlay is the directory of the overlay of a step, both counted from 0 as in the
+// plan, and the directories of its way back in order. Each is "" where the wave
+// holds no object of the tree.
+func (t *Tree) Overlay(wave, step int) (dir string, back []string) {
+	s := t.waves[wave].steps[step]
+	return s.dir, slices.Clone(s.back)
+}
+
 // builder makes the kustomize part of a tree.
 type builder struct {
 	p    *api.MigrationPlan

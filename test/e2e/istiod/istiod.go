@@ -32,12 +32,13 @@ import (
 
 // Main runs the tests of a package that starts an istiod. istiod reads its feature
 // flags in package variable initialisers, before a test could set them: so the test
-// binary runs itself once more with the environment of the ambient profile.
+// binary runs itself once more with the environment of the ambient profile, and with
+// the host that package controlplane calls istiod's webhooks at.
 func Main(m *testing.M) {
 	if os.Getenv("PILOT_ENABLE_AMBIENT") == "" {
 		exe, err := os.Executable()
 		if err == nil {
-			err = syscall.Exec(exe, os.Args, append(os.Environ(), "PILOT_ENABLE_AMBIENT=true"))
+			err = syscall.Exec(exe, os.Args, append(os.Environ(), "PILOT_ENABLE_AMBIENT=true", "ISTIOD_CUSTOM_HOST=localhost"))
 		}
 		fmt.Fprintln(os.Stderr, "cannot run the test binary again with PILOT_ENABLE_AMBIENT:", err)
 		os.Exit(1)
