@@ -158,7 +158,7 @@ func (s *step) fragment(ref api.Ref, apiVersion string, owner *api.Owner, all []
 
 // present is a fragment with the fields that stand on the object today.
 func present(ref api.Ref, apiVersion string, all []field) api.Content {
-	c := identity(ref, apiVersion)
+	c := identity(ref, served(ref, apiVersion))
 	for _, f := range all {
 		if f.exists {
 			setPath(c, f.path, f.old)
@@ -311,6 +311,16 @@ func refOf(c api.Content) api.Ref {
 	kind, _ := c["kind"].(string)
 	v, _ := c["apiVersion"].(string)
 	return api.Ref{Group: api.GroupOf(v), Kind: kind, Namespace: ns, Name: name}
+}
+
+// served is the version in which API servers still take a workload. Manifests may name
+// one that Kubernetes 1.16 or 1.25 removed; a fragment in it would be rejected.
+func served(ref api.Ref, apiVersion string) string {
+	switch ref.Group {
+	case "apps", "batch":
+		return ref.Group + "/v1"
+	}
+	return apiVersion
 }
 
 // identity is an object with nothing but its name.

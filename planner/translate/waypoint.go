@@ -95,9 +95,16 @@ func waypointOverlays(w api.WaypointRef, p api.WaypointPolicy) (map[string]strin
 		"podDisruptionBudget": map[string]any{"spec": map[string]any{"minAvailable": 1}},
 		"deployment": map[string]any{"spec": map[string]any{"template": map[string]any{"spec": map[string]any{
 			"topologySpreadConstraints": []any{spread("topology.kubernetes.io/zone"), spread("kubernetes.io/hostname")},
-			"containers": []any{map[string]any{"name": "istio-proxy", "resources": map[string]any{"requests": map[string]any{
-				"cpu": cmp.Or(p.CPURequest, "100m"), "memory": cmp.Or(p.MemoryRequest, "128Mi"),
-			}}}},
+			"containers": []any{map[string]any{
+				"name": "istio-proxy",
+				"resources": map[string]any{"requests": map[string]any{
+					"cpu": cmp.Or(p.CPURequest, "100m"), "memory": cmp.Or(p.MemoryRequest, "128Mi"),
+				}},
+				// All else that the Pod Security Standard "restricted" asks for is in istiod's template
+				// (manifests/charts/istio-control/istio-discovery/files/waypoint.yaml); without this, namespaces that enforce
+				// it refuse the waypoint's pods, and what it serves is cut off.
+				"securityContext": map[string]any{"seccompProfile": map[string]any{"type": "RuntimeDefault"}},
+			}},
 		}}}},
 	} {
 		b, err := yaml.Marshal(v)

@@ -160,7 +160,7 @@ func (c *campaign) applyToday(t *testing.T, installed map[api.Ref]bool, namespac
 	}
 	unknown := map[string]int{}
 	for _, ref := range slices.SortedFunc(maps.Keys(c.today), inOrder) {
-		o := c.today[ref]
+		o := current(c.today[ref])
 		version, _ := o["apiVersion"].(string)
 		gv, err := schema.ParseGroupVersion(version)
 		if err != nil {
@@ -198,6 +198,25 @@ func (c *campaign) applyToday(t *testing.T, installed map[api.Ref]bool, namespac
 	if len(unknown) > 0 {
 		t.Logf("left out of today's mesh: %v", unknown)
 	}
+}
+
+// current is a Deployment in the version that there still is, with the selector that
+// API servers gave those of old versions.
+func current(o map[string]any) map[string]any {
+	if v, _ := o["apiVersion"].(string); o["kind"] != "Deployment" || v == "apps/v1" {
+		return o
+	}
+	o = maps.Clone(o)
+	o["apiVersion"] = "apps/v1"
+	spec, _ := o["spec"].(map[string]any)
+	template, _ := spec["template"].(map[string]any)
+	meta, _ := template["metadata"].(map[string]any)
+	if spec["selector"] == nil && meta["labels"] != nil {
+		spec = maps.Clone(spec)
+		spec["selector"] = map[string]any{"matchLabels": meta["labels"]}
+		o["spec"] = spec
+	}
+	return o
 }
 
 // namespaces are those that objects are in.
