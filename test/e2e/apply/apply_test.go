@@ -162,6 +162,11 @@ func (c *campaign) applyToday(t *testing.T, installed map[api.Ref]bool, namespac
 	for _, ref := range slices.SortedFunc(maps.Keys(c.today), inOrder) {
 		o := current(c.today[ref])
 		version, _ := o["apiVersion"].(string)
+		if g := api.GroupOf(version); g != ref.Group { // extensions, which is gone.
+			delete(c.today, ref)
+			ref.Group = g
+			c.today[ref] = o
+		}
 		gv, err := schema.ParseGroupVersion(version)
 		if err != nil {
 			t.Fatal(err)
