@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
+	"sigs.k8s.io/yaml"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/inventory"
@@ -65,6 +66,47 @@ func fragment(kind, name string, path []string, labels map[string]any) api.Chang
 	return api.Change{Object: api.Ref{Group: group, Kind: kind, Namespace: ns, Name: name}, Op: api.OpFragment, After: v.(map[string]any)}
 }
 
+// gateway is a gateway with the Gateway "public" of Istio.
+const gateway = `
+---
+apiVersion: networking.istio.io/v1
+kind: Gateway
+metadata: {name: public, namespace: shop}
+spec: {selector: {istio: ingressgateway}, servers: [{port: {number: 80, name: http, protocol: HTTP}, hosts: ["*"]}]}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: gateway, namespace: shop}
+spec: {template: {metadata: {labels: {istio: ingressgateway}, annotations: {inject.istio.io/templates: gateway}}, spec: {serviceAccountName: gateway}}}
+`
+
+var virtualServiceRef = api.Ref{Group: "networking.istio.io", Kind: "VirtualService", Namespace: "shop", Name: "v"}
+
+// virtualService leads to Service a with a timeout of two seconds.
+func virtualService(bound string) string {
+	return `
+---
+apiVersion: networking.istio.io/v1
+kind: VirtualService
+metadata: {name: v, namespace: shop}
+spec: {` + bound + `, http: [{timeout: 2s, route: [{destination: {host: a}}]}]}
+`
+}
+
+// route is the content of such a VirtualService.
+func route(bound, timeout, host string) api.Content {
+	var c api.Content
+	text := "{apiVersion: networking.istio.io/v1, kind: VirtualService, metadata: {name: v, namespace: shop}, spec: {" + bound + ", http: [{timeout: " + timeout + ", route: [{destination: {host: " + host + "}}]}]}}"
+	if err := yaml.Unmarshal([]byte(text), &c); err != nil {
+		panic(err)
+	}
+	return c
+}
+
+func rerouted(bound, timeout string) api.Change {
+	return api.Change{Object: virtualServiceRef, Op: api.OpPatch, After: route(bound, timeout, "a")}
+}
+
 func ambient() api.Change {
 	return fragment("Namespace", "shop", []string{"metadata", "labels"}, map[string]any{"istio.io/dataplane-mode": "ambient"})
 }
@@ -104,6 +146,17 @@ kind: DestinationRule
 metadata: {name: d, namespace: shop}
 spec: {host: a, trafficPolicy: {tls: {mode: DISABLE}}}
 `, steps: [][]api.Change{{ambient()}}, want: []string{"0 unknown"}},
+		{name: "a VirtualService goes, and the plan does not say how it was", mesh: deployment("a") + service("a") + deployment("b") + virtualService("hosts: [a]"),
+			steps: [][]api.Change{{{Object: virtualServiceRef, Op: api.OpDelete}}}, want: []string{"0 routes sidecar->unknown"}},
+		{name: "a VirtualService says something else", mesh: deployment("a") + service("a") + deployment("b") + virtualService("hosts: [a]"),
+			steps: [][]api.Change{{rerouted("hosts: [a]", "5s")}}, want: []string{"0 routes sidecar->unknown"}},
+		{name: "the same in other words", mesh: deployment("a") + service("a") + deployment("b") + virtualService("hosts: [a]"),
+			steps: [][]api.Change{{rerouted("hosts: [a.shop.svc.cluster.local]", "2s")}}},
+		{name: "what a gateway does with calls of a Service", mesh: deployment("a") + service("a") + gateway + virtualService("hosts: [a.example], gateways: [public]"),
+			steps: [][]api.Change{{rerouted("hosts: [a.example], gateways: [public]", "5s")}}, want: []string{"0 routes gateway->unknown"}},
+		{name: "routes that lead to nothing with pods are not evaluated", mesh: deployment("a") + service("a") + virtualService("hosts: [a]"),
+			steps: [][]api.Change{{{Object: api.Ref{Group: "networking.istio.io", Kind: "VirtualService", Namespace: "shop", Name: "other"}, Op: api.OpCreate, After: route("hosts: [b.example]", "1s", "b.example")}}},
+			want:  []string{"0 not followed"}},
 	}
 	for _, c := range cases {
 		t.Run(c.name, func(t *testing.T) {
@@ -127,6 +180,9 @@ spec: {host: a, trafficPolicy: {tls: {mode: DISABLE}}}
 				}
 				if len(s.Unknowns) > 0 {
 					add(s.Step + " unknown")
+				}
+				if len(s.NotFollowed) > 0 {
+					add(s.Step + " not followed")
 				}
 			}
 			if d := cmp.Diff(c.want, got); d != "" {

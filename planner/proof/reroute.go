@@ -67,6 +67,7 @@ func (p *prover) findRerouting() {
 			}
 			if _, ok := ever[c.Object]; !ok {
 				ever[c.Object] = []api.Content{}
+				p.seed(c.Object)
 				if b := p.start.content(c.Object); b != nil {
 					ever[c.Object] = append(ever[c.Object], b)
 				}
@@ -122,6 +123,23 @@ func (p *prover) findRerouting() {
 			if ref.Namespace != t.service.Namespace {
 				p.reroute.distant[t] = true
 			}
+		}
+	}
+}
+
+// seed puts an object of the inventory into the world of today if the plan does not
+// say how it was: a plan edited by hand may change what its base does not hold.
+func (p *prover) seed(ref api.Ref) {
+	if p.start.content(ref) != nil {
+		return
+	}
+	s := p.start.space(ref.Namespace)
+	if s == nil {
+		return
+	}
+	for _, o := range p.st.Objects(mesh.KindOf(ref.Group, ref.Kind)) {
+		if o.Ref() == ref {
+			s.contents[ref] = o.Content
 		}
 	}
 }
@@ -227,15 +245,24 @@ func (p *prover) ownHosts(ref api.Ref, contents []api.Content) []string {
 		for _, h := range textList(spec["hosts"]) {
 			add(h)
 		}
+		gateway := slices.ContainsFunc(textList(spec["gateways"]), func(g string) bool { return g != "mesh" })
 		parents, _ := spec["parentRefs"].([]any)
 		for _, x := range parents {
 			m, _ := x.(map[string]any)
+			if m["kind"] != "Service" && m["kind"] != "ServiceEntry" {
+				gateway = true
+				continue
+			}
 			name, _ := m["name"].(string)
 			ns, ok := m["namespace"].(string)
 			if !ok {
 				ns = ref.Namespace
 			}
 			out = append(out, p.hostOf(ns, name))
+		}
+		if gateway {
+			// What a gateway does with calls is felt by the Services that it calls.
+			out = append(out, destinationHosts(p, ref.Namespace, spec)...)
 		}
 	}
 	slices.Sort(out)

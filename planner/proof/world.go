@@ -266,8 +266,13 @@ func (p *prover) applyObject(s *space, c api.Change, before api.Content) {
 // by mutual TLS; disruption budgets and parameters of waypoints decide nothing
 // about requests.
 func (p *prover) followed(c api.Change) bool {
-	if p.workloads[c.Object] != nil || mesh.RoutingObject(c.Object.Group, c.Object.Kind) {
+	if p.workloads[c.Object] != nil {
 		return true
+	}
+	if mesh.RoutingObject(c.Object.Group, c.Object.Kind) {
+		// A fragment says only a part, and routes that concern no Service with pods are
+		// not evaluated.
+		return c.Op != api.OpFragment && p.reroute != nil && len(p.reroute.concerns[c.Object]) > 0
 	}
 	if c.Object.Kind == "Service" && c.Object.Group == "" && p.st.Service(c.Object.Namespace, c.Object.Name) == nil {
 		// A new name for pods. Called by it they are reached as by their addresses, past
