@@ -71,6 +71,7 @@ func metricNames() []string {
 			all = append(all, f.Name)
 		}
 	}
+	all = append(all, series.PodFamilies()...)
 	for _, f := range series.WorkloadFamilies() {
 		all = append(all, f.Name)
 	}

@@ -216,14 +216,32 @@ func Evaluate(text string, t Traffic, s series.State, rules []Rule) (Result, err
 }
 
 func (p prover) steady(q *Query, t Traffic, s series.State, rules []Rule) (Result, error) {
+	db, err := steadyDB(t, s)
+	if err != nil {
+		return nil, err
+	}
+	return p.look(q, db, rules)
+}
+
+// steadyDB is the storage of a state that has been as it is for long.
+func steadyDB(t Traffic, s series.State) (*synthetic, error) {
 	all, err := t.emit(s)
 	if err != nil {
 		return nil, err
 	}
 	db := &synthetic{}
 	db.add(all, 0, math.MaxInt64/2)
-	if err := p.record(q, rules, db, steady-3600_000, steady); err != nil {
-		return nil, err
+	return db, nil
+}
+
+func (p prover) look(q *Query, db *synthetic, rules []Rule) (Result, error) {
+	if len(rules) > 0 {
+		own := *db
+		own.recorded = slices.Clone(db.recorded)
+		db = &own
+		if err := p.record(q, rules, db, steady-3600_000, steady); err != nil {
+			return nil, err
+		}
 	}
 	return p.at(q.Text, db, steady)
 }

@@ -167,21 +167,6 @@ func (q *Query) Alerting() bool {
 	return found
 }
 
-// Defaulted says that the query turns silence into a number with "or vector(...)".
-func (q *Query) Defaulted() bool {
-	found := false
-	parser.Inspect(q.Expr, func(n parser.Node, _ []parser.Node) error {
-		b, ok := n.(*parser.BinaryExpr)
-		if !ok || b.Op != parser.LOR {
-			return nil
-		}
-		c, ok := unwrap(b.RHS).(*parser.Call)
-		found = found || ok && c.Func.Name == "vector"
-		return nil
-	})
-	return found
-}
-
 func unwrap(e parser.Expr) parser.Expr {
 	for {
 		switch x := e.(type) {

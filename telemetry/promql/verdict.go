@@ -7,6 +7,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/promql/parser"
+
 	"github.com/ambientplan/ambientplan/telemetry/series"
 )
 
@@ -83,34 +85,114 @@ type Input struct {
 	Rules []Rule
 }
 
+// Bench holds the series of a plan's states for the same traffic, so that many queries are judged without
+// making them anew. It is not safe for concurrent use.
+type Bench struct {
+	prover prover
+	in     Input
+	// states with the stranger of the security variants in them.
+	states   []series.State
+	variants []variant
+	// dbs by state and variant; nil until needed.
+	dbs [][]*synthetic
+}
+
+// NewBench prepares the states of a plan, in their order. It fails when the series of a state cannot be told:
+// an unknown or mixed data plane mode, an unknown protocol.
+func NewBench(in Input, states []series.State) (*Bench, error) {
+	b := &Bench{prover: newProver(), in: in, variants: variants(in.Traffic)}
+	for _, s := range states {
+		if _, err := in.Traffic.emit(s); err != nil {
+			return nil, err
+		}
+		b.states = append(b.states, withOutside(s))
+		b.dbs = append(b.dbs, make([]*synthetic, len(b.variants)))
+	}
+	return b, nil
+}
+
+// db is the storage of a state with a variant of the traffic.
+func (b *Bench) db(state, v int) (*synthetic, error) {
+	if b.dbs[state][v] == nil {
+		db, err := steadyDB(b.variants[v].traffic, b.states[state])
+		if err != nil {
+			return nil, err
+		}
+		b.dbs[state][v] = db
+	}
+	return b.dbs[state][v], nil
+}
+
+// result of a query in a state with a variant of the traffic.
+func (b *Bench) result(q *Query, state, v int) (Result, error) {
+	db, err := b.db(state, v)
+	if err != nil {
+		return nil, err
+	}
+	return b.prover.look(q, db, b.in.Rules)
+}
+
 // Judge compares a query in two states.
 func Judge(q *Query, before, after series.State, in Input) Finding {
-	j := judge{prover: newProver(), q: q, in: in}
-	order, err := needed(q, in.Rules)
+	b, err := NewBench(in, []series.State{before, after})
 	if err != nil {
 		return Finding{Reason: err.Error()}
 	}
+	return b.Judge(q, 0, 1)
+}
+
+// Judge compares a query in two states of the bench, by their index.
+func (b *Bench) Judge(q *Query, before, after int) Finding {
+	if before < 0 || after < 0 || max(before, after) >= len(b.states) {
+		return Finding{Reason: "no such state"}
+	}
+	order, err := needed(q, b.in.Rules)
+	if err != nil {
+		return Finding{Reason: err.Error()}
+	}
+	j := judge{Bench: b, q: q, order: order, was: before, is: after, before: b.states[before], after: b.states[after]}
 	if f, done := j.unmodelled(order); done {
 		return f
 	}
-	j.evidence, err = evidenceOf(q, order, in.Traffic, before, after)
-	if err != nil {
+	f, v := j.value()
+	if f.Evidence, err = evidenceOf(q, order, b.variants[v].traffic, j.before, j.after); err != nil {
 		return Finding{Reason: err.Error()}
 	}
-	f := j.value(before, after)
-	f.Evidence = j.evidence
+	if f.Verdict == Unaffected {
+		j.sameNumber(&f)
+	}
 	if q.Alerting() {
-		f = j.alert(f, before, after)
+		f = j.alert(f)
 	}
 	f.LooksHealthy = f.LooksHealthy || f.Verdict == GoesSilent && q.Alerting()
 	return f
 }
 
 type judge struct {
-	prover   prover
-	q        *Query
-	in       Input
-	evidence []Evidence
+	*Bench
+	q             *Query
+	order         []Rule
+	was, is       int
+	before, after series.State
+}
+
+// asked lists the variants that a query is asked with, by index: first the usual ones, then the rare ones.
+func (j judge) asked() (usual, rare []int) {
+	security := false
+	for _, s := range leaves(j.q, j.order) {
+		for _, m := range s.Matchers {
+			security = security || m.Name == "connection_security_policy" || m.Name == "source_principal"
+		}
+	}
+	for i, v := range j.variants {
+		switch {
+		case v.rare:
+			rare = append(rare, i)
+		case !v.security || security:
+			usual = append(usual, i)
+		}
+	}
+	return usual, rare
 }
 
 // unmodelled settles queries on metrics that the model does not have.
@@ -146,31 +228,63 @@ func (j judge) unmodelled(order []Rule) (Finding, bool) {
 	return Finding{}, false
 }
 
-// value compares the value that the query shows or watches.
-func (j judge) value(before, after series.State) Finding {
-	text := j.q.Text
-	if inner, ok := j.q.Compared(); ok {
-		text = inner
-	}
-	q, err := Parse(text)
+// value compares the value that the query shows or watches: without the alert's comparison, and without the
+// default that hides silence. The first traffic that tells the states apart counts; its index is returned.
+func (j judge) value() (Finding, int) {
+	q, defaulted, err := j.q.watched()
 	if err != nil {
-		return Finding{Reason: err.Error()}
+		return Finding{Reason: err.Error()}, 0
 	}
-	var f Finding
-	for _, v := range variants(j.in.Traffic) {
-		if f.Before, err = j.prover.steady(q, v.traffic, before, j.in.Rules); err != nil {
-			return Finding{Reason: err.Error()}
-		}
-		if f.After, err = j.prover.steady(q, v.traffic, after, j.in.Rules); err != nil {
-			return Finding{Reason: err.Error()}
-		}
-		f.Before, f.After = numbers(f.Before), numbers(f.After)
-		if len(f.Before) > 0 || len(f.After) > 0 {
+	usual, rare := j.asked()
+	first, at := Finding{}, -1
+	for _, v := range append(usual, rare...) {
+		if j.variants[v].rare && at >= 0 && len(first.Before) > 0 {
 			break
 		}
+		var f Finding
+		if f.Before, err = j.result(q, j.was, v); err != nil {
+			return Finding{Reason: err.Error()}, 0
+		}
+		if f.After, err = j.result(q, j.is, v); err != nil {
+			return Finding{Reason: err.Error()}, 0
+		}
+		f.Before, f.After = numbers(f.Before), numbers(f.After)
+		if !f.Before.Equal(f.After) {
+			j.compare(&f, v)
+			f.Reason += " (" + j.variants[v].name + ")"
+			f.LooksHealthy = f.Verdict == GoesSilent && defaulted
+			return f, v
+		}
+		if at < 0 || len(first.Before) == 0 {
+			first, at = f, v
+		}
 	}
-	j.compare(&f, before, after)
-	return f
+	j.compare(&first, at)
+	return first, at
+}
+
+// watched is the query without the comparison with a number, and without "or vector(...)".
+func (q *Query) watched() (inner *Query, defaulted bool, err error) {
+	text := q.Text
+	for {
+		inner, err = Parse(text)
+		if err != nil {
+			return nil, false, err
+		}
+		if compared, ok := inner.Compared(); ok {
+			text = compared
+			continue
+		}
+		b, ok := unwrap(inner.Expr).(*parser.BinaryExpr)
+		if ok && b.Op == parser.LOR {
+			if c, ok := unwrap(b.RHS).(*parser.Call); ok && c.Func.Name == "vector" {
+				r := b.LHS.PositionRange()
+				text, defaulted = inner.Text[r.Start:r.End], true
+				continue
+			}
+		}
+		return inner, defaulted, nil
+	}
 }
 
 // numbers drops NaN, which a panel shows as nothing and a comparison drops.
@@ -178,9 +292,12 @@ func numbers(r Result) Result {
 	return slices.DeleteFunc(r, func(p Point) bool { return math.IsNaN(p.Value) })
 }
 
-func (j judge) compare(f *Finding, before, after series.State) {
+func (j judge) compare(f *Finding, v int) {
+	before, after := j.before, j.after
 	set := func(v Verdict, format string, args ...any) { f.Verdict, f.Reason = v, fmt.Sprintf(format, args...) }
 	switch {
+	case len(f.Before) == 0 && len(f.After) == 0 && j.onlyAbsent():
+		set(Unaffected, "quiet in both states: some of what it watches for is there")
 	case len(f.Before) == 0 && len(f.After) == 0:
 		set(CannotTell, "it selects nothing of the known traffic in %s, nor in %s", before.Name, after.Name)
 	case len(f.Before) == 0 && j.q.Alerting():
@@ -191,29 +308,32 @@ func (j judge) compare(f *Finding, before, after series.State) {
 		set(GoesSilent, "%s in %s, empty in %s for the same traffic", f.Before, before.Name, after.Name)
 	case f.Before.Equal(f.After):
 		set(Unaffected, "%s in both states", f.Before)
-		j.hidden(f)
 	default:
-		j.differs(f, before, after)
+		j.differs(f, v)
 	}
 }
 
-// hidden refuses "unaffected" where the equal value rests on nothing: all selectors of a default lost everything.
-func (j judge) hidden(f *Finding) {
-	if j.q.Defaulted() && slices.ContainsFunc(f.After, func(p Point) bool { return p.Value == 0 }) && len(j.evidence) > 0 {
-		f.Verdict, f.Reason = CannotTell, "the default hides what the known traffic shows: "+f.Reason
+// sameNumber is for equal values: a latency that another proxy measures covers another way.
+func (j judge) sameNumber(f *Finding) {
+	for _, e := range f.Evidence {
+		if strings.Contains(e.Selector, "istio_request_duration_milliseconds") && len(e.Gained) > 0 {
+			f.Verdict = ChangesMeaning
+			f.Reason = "it is now measured at the " + e.Gained[0] + ": the way to the server's pod is in it (1.3)"
+			return
+		}
 	}
 }
 
-func (j judge) differs(f *Finding, before, after series.State) {
+func (j judge) differs(f *Finding, v int) {
 	was, is := f.Before.sum(), f.After.sum()
-	f.Reason = fmt.Sprintf("%s in %s, %s in %s for the same traffic", f.Before, before.Name, f.After, after.Name)
+	f.Reason = fmt.Sprintf("%s in %s, %s in %s for the same traffic", f.Before, j.before.Name, f.After, j.after.Name)
 	missing := slices.ContainsFunc(f.Before, func(p Point) bool {
 		return !slices.ContainsFunc(f.After, func(q Point) bool { return p.Labels == q.Labels })
 	})
-	lost, more, fewer := j.multiplicities(before, after)
+	lost, more, fewer := j.multiplicities(v)
 	switch {
 	case was > 0 && is == 0:
-		f.Verdict, f.LooksHealthy = GoesSilent, j.q.Defaulted()
+		f.Verdict = GoesSilent
 	case lost && is < was:
 		f.Verdict = GoesSilent
 	case missing && len(f.After) < len(f.Before):
@@ -225,6 +345,11 @@ func (j judge) differs(f *Finding, before, after series.State) {
 	default:
 		f.Verdict = ChangesMeaning
 	}
+}
+
+// onlyAbsent says that all selectors feed absent().
+func (j judge) onlyAbsent() bool {
+	return !slices.ContainsFunc(j.q.Selectors, func(s Selector) bool { return !s.UnderAbsent() })
 }
 
 func sameLabels(a, b Result) bool {
@@ -240,14 +365,10 @@ func (r Result) sum() float64 {
 }
 
 // multiplicities says whether some selector counts some call no more, more often, or less often than before.
-func (j judge) multiplicities(before, after series.State) (lost, more, fewer bool) {
-	order, err := needed(j.q, j.in.Rules)
-	if err != nil {
-		return false, false, false
-	}
-	for _, s := range leaves(j.q, order) {
-		for _, c := range j.in.Traffic.Calls {
-			was, now := counted(s.Selector, c, before), counted(s.Selector, c, after)
+func (j judge) multiplicities(v int) (lost, more, fewer bool) {
+	for _, s := range leaves(j.q, j.order) {
+		for _, c := range j.variants[v].traffic.Calls {
+			was, now := counted(s.Selector, c, j.before), counted(s.Selector, c, j.after)
 			lost = lost || was > 0 && now == 0
 			more = more || was > 0 && now > was || was == 0 && now > 1
 			fewer = fewer || now > 0 && now < was
@@ -272,12 +393,17 @@ func counted(s Selector, c series.Call, state series.State) int {
 }
 
 // alert compares when the alert fires, over variants of the traffic.
-func (j judge) alert(f Finding, before, after series.State) Finding {
+func (j judge) alert(f Finding) Finding {
 	var sleeps, barks string
 	exercised := false
-	for _, v := range variants(j.in.Traffic) {
-		was, errWas := j.prover.steady(j.q, v.traffic, before, j.in.Rules)
-		is, errIs := j.prover.steady(j.q, v.traffic, after, j.in.Rules)
+	usual, rare := j.asked()
+	for _, i := range append(usual, rare...) {
+		v := j.variants[i]
+		if v.rare && exercised {
+			break
+		}
+		was, errWas := j.result(j.q, j.was, i)
+		is, errIs := j.result(j.q, j.is, i)
 		if err := errors.Join(errWas, errIs); err != nil {
 			return Finding{Reason: err.Error(), Evidence: f.Evidence}
 		}
@@ -292,11 +418,11 @@ func (j judge) alert(f Finding, before, after series.State) Finding {
 	switch {
 	case sleeps != "":
 		f.Cause, f.Verdict = f.Verdict, GoesSilent
-		f.Reason = fmt.Sprintf("with %s it fires in %s and not in %s; %s", sleeps, before.Name, after.Name, f.Reason)
+		f.Reason = fmt.Sprintf("with %s it fires in %s and not in %s; %s", sleeps, j.before.Name, j.after.Name, f.Reason)
 	case barks != "":
 		f.Cause, f.Verdict = f.Verdict, FiresFalsely
-		f.Reason = fmt.Sprintf("with %s it is quiet in %s and fires in %s; %s", barks, before.Name, after.Name, f.Reason)
-	case !exercised && f.Verdict == Unaffected && len(f.Evidence) > 0:
+		f.Reason = fmt.Sprintf("with %s it is quiet in %s and fires in %s; %s", barks, j.before.Name, j.after.Name, f.Reason)
+	case !exercised && f.Verdict == Unaffected && len(f.Evidence) > 0 && !j.onlyAbsent():
 		f.Verdict = CannotTell
 		f.Reason = "no modelled traffic makes it fire, so that it still fires cannot be shown; " + f.Reason
 	}

@@ -8,8 +8,8 @@ import (
 
 var (
 	gateway     = series.Workload{Ref: series.Ref{Namespace: "istio-system", Name: "istio-ingressgateway"}, App: "istio-ingressgateway"}
-	productpage = series.Workload{Ref: series.Ref{Namespace: "shop", Name: "productpage"}, App: "productpage", Version: "v1"}
-	reviews     = series.Workload{Ref: series.Ref{Namespace: "shop", Name: "reviews"}, App: "reviews", Version: "v2"}
+	productpage = series.Workload{Ref: series.Ref{Namespace: "shop", Name: "productpage"}, App: "productpage", Version: "v1", Node: "node1"}
+	reviews     = series.Workload{Ref: series.Ref{Namespace: "shop", Name: "reviews"}, App: "reviews", Version: "v2", Node: "node1"}
 	waypoint    = series.Workload{Ref: series.Ref{Namespace: "shop", Name: "waypoint"}}
 )
 

@@ -23,6 +23,8 @@ type Workload struct {
 	App, Version string
 	// ServiceAccount makes the principal; "" is the workload's name.
 	ServiceAccount string
+	// Node is where its pods run; workloads of a node share its ztunnel. "" is a node of its own.
+	Node string
 }
 
 // Principal is the SPIFFE identity of the workload, as it stands in source_principal.
@@ -68,8 +70,10 @@ type Call struct {
 	Protocol Protocol
 	// Rate is requests (connections, for TCP) each second.
 	Rate float64
-	// Errors is the share of Rate, 0 to 1, that the server answers with 500 (gRPC status 13).
+	// Errors is the share of Rate, 0 to 1, that the server answers with ErrorCode (gRPC status 13).
 	Errors float64
+	// ErrorCode is an HTTP status; "" is 500.
+	ErrorCode string
 	// Unrouted is the share of Rate that finds no healthy endpoint: 503 UH, made by whoever picks the endpoint.
 	Unrouted float64
 	// LatencyMS is the duration of every request in milliseconds.

@@ -96,7 +96,10 @@ func outcomes(c Call, row Row, p Path, request bool) []outcome {
 		return ""
 	}
 	// A gRPC failure is a trailer: the response code stays 200.
-	failed := "500"
+	failed := c.ErrorCode
+	if failed == "" {
+		failed = "500"
+	}
 	if c.Protocol == GRPC {
 		failed = "200"
 	}
@@ -308,18 +311,25 @@ func targetLabels(l map[string]string, row Row, c Call, s State, p Path) {
 		if row.Emitter == ZtunnelDestination {
 			host = c.To
 		}
-		// One ztunnel for each node; the model puts each workload on a node of its own.
-		l["namespace"], l["app"], l["pod"] = "istio-system", "ztunnel", "ztunnel-"+host.Namespace+"-"+host.Name
-		l["instance"] = "ztunnel-" + host.Namespace + "-" + host.Name + ":15020"
+		podLabels(l, ztunnelOf(host))
 		return
 	}
 	w, _ := peer(row.Target, c, s, p)
 	podLabels(l, w)
 }
 
+// ztunnelOf is the ztunnel of the workload's node.
+func ztunnelOf(w Workload) Workload {
+	node := w.Node
+	if node == "" {
+		node = w.Namespace + "-" + w.Name
+	}
+	return Workload{Ref: Ref{Namespace: "istio-system", Name: "ztunnel-" + node}, App: "ztunnel"}
+}
+
 func podLabels(l map[string]string, w Workload) {
 	l["namespace"], l["pod"] = w.Namespace, w.Name+"-0"
-	l["instance"] = w.Name + "-0." + w.Namespace + ":15020"
+	l["instance"] = w.Name + "-0:15020"
 	if w.App != "" {
 		l["app"] = w.App
 	}

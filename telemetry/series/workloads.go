@@ -25,7 +25,7 @@ func WorkloadFamilies() []WorkloadFamily {
 	proxy := map[string]string{"container": "istio-proxy"}
 	return []WorkloadFamily{
 		{Name: "container_memory_working_set_bytes", Gauge: true, Sidecar: 50e6, Ztunnel: 60e6, Waypoint: 80e6, Gateway: 90e6, Emitter: Container, Labels: proxy, Facts: []string{"1.7"}},
-		{Name: "container_cpu_usage_seconds_total", Sidecar: .05, Ztunnel: .1, Waypoint: .1, Gateway: .2, Emitter: Container, Labels: proxy, Facts: []string{"1.7"}},
+		{Name: "container_cpu_usage_seconds_total", Sidecar: .05, Ztunnel: .3, Waypoint: .2, Gateway: .2, Emitter: Container, Labels: proxy, Facts: []string{"1.7"}},
 		{Name: "kube_pod_container_status_ready", Gauge: true, Sidecar: 1, Ztunnel: 1, Waypoint: 1, Gateway: 1, Emitter: Kubernetes, Labels: proxy, Facts: []string{"1.7: pods go 2/2 -> 1/1"}},
 		{Name: "kube_pod_container_info", Gauge: true, Sidecar: 1, Ztunnel: 1, Waypoint: 1, Gateway: 1, Emitter: Kubernetes, Labels: proxy, Facts: []string{"1.7"}},
 		{Name: "kube_pod_container_status_restarts_total", Gauge: true, Sidecar: 1, Ztunnel: 1, Waypoint: 1, Gateway: 1, Emitter: Kubernetes, Labels: proxy, Facts: []string{"1.7"}},
@@ -47,20 +47,26 @@ func Workloads(ws []Workload, s State) ([]Series, error) {
 	ws = slices.CompactFunc(ws, func(a, b Workload) bool { return a.Ref == b.Ref })
 	var all []Series
 	clients, injected := 0.0, 0.0
+	ztunnels := map[Ref]bool{}
 	for _, w := range ws {
 		mode, err := modeOf(w.Ref, s)
 		if err != nil {
 			return nil, err
 		}
+		all = append(all, podSeries(w)...)
 		switch mode {
 		case mesh.ModeSidecar:
 			injected++
 			clients++
 			all = append(all, proxySeries(w, func(f WorkloadFamily) float64 { return f.Sidecar })...)
 		case mesh.ModeAmbient:
+			z := ztunnelOf(w)
+			if ztunnels[z.Ref] {
+				continue
+			}
+			ztunnels[z.Ref] = true
 			clients++
-			name := "ztunnel-" + w.Namespace + "-" + w.Name
-			z := Workload{Ref: Ref{Namespace: "istio-system", Name: name}, App: "ztunnel"}
+			all = append(all, podSeries(z)...)
 			all = append(all, proxySeries(z, func(f WorkloadFamily) float64 { return f.Ztunnel })...)
 		case mesh.ModeGateway:
 			clients++
@@ -70,9 +76,30 @@ func Workloads(ws []Workload, s State) ([]Series, error) {
 	}
 	for _, w := range s.Waypointed() {
 		clients++
+		all = append(all, podSeries(w)...)
 		all = append(all, proxySeries(w, func(f WorkloadFamily) float64 { return f.Waypoint })...)
 	}
 	return append(all, istiodSeries(clients, injected)...), nil
+}
+
+// PodFamilies are metrics of kube-state-metrics that each pod has, with a proxy or without.
+func PodFamilies() []string {
+	return []string{"kube_pod_labels", "kube_pod_info", "kube_pod_status_ready"}
+}
+
+func podSeries(w Workload) []Series {
+	var all []Series
+	for _, name := range PodFamilies() {
+		l := map[string]string{"namespace": w.Namespace, "pod": w.Name + "-0", "job": "kube-state-metrics"}
+		switch name {
+		case "kube_pod_labels":
+			l["label_app"], l["label_version"], l["label_team"] = w.App, w.Version, "team-of-"+w.Namespace
+		case "kube_pod_status_ready":
+			l["condition"] = "true"
+		}
+		all = append(all, Series{Name: name, Gauge: true, Value: 1, Labels: l, Emitter: Kubernetes, Facts: []string{"1.7"}})
+	}
+	return all
 }
 
 func proxySeries(w Workload, says func(WorkloadFamily) float64) []Series {
