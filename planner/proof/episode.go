@@ -114,6 +114,10 @@ func (e *episode) others(t *target, c *caller) (out modes, self bool) {
 	if c.outside {
 		return only(mesh.ModeNone), false
 	}
+	if c.bits != nil {
+		own := e.p.behindBits(t)
+		return e.modesBut(c.bits, own), c.bits.meets(own)
+	}
 	for i, w := range c.members {
 		if slices.Contains(e.p.behind[t.service], w) {
 			self = true
@@ -122,6 +126,17 @@ func (e *episode) others(t *target, c *caller) (out modes, self bool) {
 		out |= e.during[c.idx[i]]
 	}
 	return out, self
+}
+
+// behindBits are the workloads behind a Service as a set.
+func (p *prover) behindBits(t *target) bits {
+	if t.own == nil {
+		t.own = make(bits, (len(p.list)+63)/64)
+		for _, w := range p.behind[t.service] {
+			t.own.add(p.index[w])
+		}
+	}
+	return t.own
 }
 
 // result compares one caller of one port in one view, once.
@@ -226,7 +241,10 @@ type role struct {
 }
 
 // modesIn is the union of the modes of a set of workloads.
-func (e *episode) modesIn(set bits) (out modes) {
+func (e *episode) modesIn(set bits) modes { return e.modesBut(set, nil) }
+
+// modesBut is the union of the modes of a set of workloads without some of them.
+func (e *episode) modesBut(set, without bits) (out modes) {
 	if e.sets[0] == nil {
 		for m := range e.sets {
 			e.sets[m] = make(bits, len(set))
@@ -240,7 +258,7 @@ func (e *episode) modesIn(set bits) (out modes) {
 		}
 	}
 	for m := range e.sets {
-		if e.sets[m].meets(set) {
+		if e.sets[m].meetsBut(set, without) {
 			out |= 1 << m
 		}
 	}
@@ -252,9 +270,16 @@ type bits []uint64
 
 func (b bits) add(i int) { b[i/64] |= 1 << (i % 64) }
 
-func (b bits) meets(o bits) bool {
+func (b bits) meets(o bits) bool { return b.meetsBut(o, nil) }
+
+// meetsBut tells whether two sets have something in common besides some workloads.
+func (b bits) meetsBut(o, without bits) bool {
 	for i := range b {
-		if b[i]&o[i] != 0 {
+		x := b[i] & o[i]
+		if without != nil {
+			x &^= without[i]
+		}
+		if x != 0 {
 			return true
 		}
 	}

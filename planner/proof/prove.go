@@ -135,6 +135,8 @@ type target struct {
 	// anyone is true when nobody named the callers.
 	anyone bool
 	ports  []call
+	// own are the workloads behind the Service; built when it is asked for.
+	own bits
 	// last is the view that was built last, and of which spaces.
 	last       view
 	lastSpaces [3]*space
