@@ -296,7 +296,7 @@ func (j judge) compare(f *Finding, v int) {
 	before, after := j.before, j.after
 	set := func(v Verdict, format string, args ...any) { f.Verdict, f.Reason = v, fmt.Sprintf(format, args...) }
 	switch {
-	case len(f.Before) == 0 && len(f.After) == 0 && j.onlyAbsent():
+	case len(f.Before) == 0 && len(f.After) == 0 && onlyAbsent(j.q):
 		set(Unaffected, "quiet in both states: some of what it watches for is there")
 	case len(f.Before) == 0 && len(f.After) == 0:
 		set(CannotTell, "it selects nothing of the known traffic in %s, nor in %s", before.Name, after.Name)
@@ -345,11 +345,6 @@ func (j judge) differs(f *Finding, v int) {
 	default:
 		f.Verdict = ChangesMeaning
 	}
-}
-
-// onlyAbsent says that all selectors feed absent().
-func (j judge) onlyAbsent() bool {
-	return !slices.ContainsFunc(j.q.Selectors, func(s Selector) bool { return !s.UnderAbsent() })
 }
 
 func sameLabels(a, b Result) bool {
@@ -422,7 +417,7 @@ func (j judge) alert(f Finding) Finding {
 	case barks != "":
 		f.Cause, f.Verdict = f.Verdict, FiresFalsely
 		f.Reason = fmt.Sprintf("with %s it is quiet in %s and fires in %s; %s", barks, j.before.Name, j.after.Name, f.Reason)
-	case !exercised && f.Verdict == Unaffected && len(f.Evidence) > 0 && !j.onlyAbsent():
+	case !exercised && f.Verdict == Unaffected && len(f.Evidence) > 0 && !onlyAbsent(j.q):
 		f.Verdict = CannotTell
 		f.Reason = "no modelled traffic makes it fire, so that it still fires cannot be shown; " + f.Reason
 	}

@@ -1,0 +1,347 @@
+package promql
+
+import (
+	"fmt"
+	"slices"
+	"strconv"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/ambientplan/ambientplan/mesh"
+	"github.com/ambientplan/ambientplan/telemetry/series"
+)
+
+// Rewrite is the smallest form of a query that gives the old model's result, with the proof.
+type Rewrite struct {
+	// Form is the largest that a selector was brought into; NoForm when nothing better than the original is known.
+	Form Form
+	// Text is the rewritten query and Edits how it differs from the original, by byte.
+	Text  string
+	Edits []Edit
+	// Factor by which the original's value is larger on the old model, 1 for most. The original counted each call
+	// more than once; thresholds that are not in the query must be divided by it.
+	Factor float64
+	// Proved are the states in which the rewrite gives the old model's value, and fires when the original fired
+	// there, for all modelled traffic.
+	Proved []string
+	// Failed are the states in which it does not, with the reason. A rewrite that failed somewhere is not safe there.
+	Failed []Failure
+	// Connections is the L4 form, offered where requests are not counted at all; it counts connections, so a human
+	// must set its threshold anew. "" when the query asks for what connections do not have.
+	Connections string
+}
+
+// Complete says that the rewrite is proved in every state of the plan.
+func (r Rewrite) Complete() bool { return r.Form != NoForm && len(r.Failed) == 0 }
+
+// Failure is a state in which a rewrite is not equal to the original on the old model.
+type Failure struct{ State, Reason string }
+
+// candidate is one way to rewrite a query.
+type candidate struct {
+	server, client Form
+	target         bool
+}
+
+// candidates, the smallest change first.
+func candidates() []candidate {
+	var all []candidate
+	for _, c := range []candidate{
+		{server: Keep, client: Keep}, {server: N, client: S}, {server: D, client: S},
+		{server: DPlus, client: U}, {server: U, client: U},
+	} {
+		all = append(all, c, candidate{c.server, c.client, true})
+	}
+	return slices.DeleteFunc(all, func(c candidate) bool { return c.server == Keep && c.target })
+}
+
+// Rewrite chooses the smallest form that is right in every state of the bench, the first of which is the old model.
+// If no form is, the one that is right in most is returned with the states where it is not.
+func (b *Bench) Rewrite(q *Query) Rewrite {
+	none := Rewrite{Text: q.Text, Factor: 1}
+	if len(b.states) == 0 {
+		return none
+	}
+	n := namesOf(b.states, b.in.Traffic)
+	best := none
+	tried := map[string]bool{}
+	consider := func(r Rewrite) bool {
+		if tried[r.Text] {
+			return false
+		}
+		tried[r.Text] = true
+		if !b.prove(q, &r) {
+			return false
+		}
+		if best.Form == NoForm || len(r.Failed) < len(best.Failed) {
+			best = r
+		}
+		return best.Complete()
+	}
+	done := false
+	for _, c := range candidates() {
+		if r, ok := b.build(q, c, n); ok && consider(r) {
+			done = true
+			break
+		}
+	}
+	if r, ok := b.buildEither(q, n); !done && ok {
+		consider(r)
+	}
+	if len(best.Failed) > 0 {
+		best.Connections = b.connections(q, n)
+	}
+	return best
+}
+
+// requestSelectors are those that ask for request metrics, themselves or through a recording rule that keeps the
+// reporter.
+func (b *Bench) requestSelectors(q *Query) []Selector {
+	request := map[string]bool{}
+	for _, f := range series.Families() {
+		if f.Request {
+			for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
+				request[f.Name+suffix] = true
+			}
+		}
+	}
+	order, err := needed(q, b.in.Rules)
+	if err != nil {
+		return nil
+	}
+	for _, r := range order {
+		sub, err := Parse(r.Expr)
+		if err != nil {
+			continue
+		}
+		for _, s := range sub.Selectors {
+			request[r.Record] = request[r.Record] || request[s.Metric]
+		}
+	}
+	return slices.DeleteFunc(slices.Clone(q.Selectors), func(s Selector) bool { return !request[s.Metric] })
+}
+
+func (b *Bench) build(q *Query, c candidate, n names) (Rewrite, bool) {
+	r := Rewrite{Factor: 1}
+	for _, s := range b.requestSelectors(q) {
+		w, ok := newRewriting(q, s, n, c.target)
+		if !ok {
+			return r, false
+		}
+		f := c.server
+		switch w.role {
+		case clientRole:
+			f = c.client
+		case bothRole:
+			// Each call is counted by both sides: the server's view stands for both.
+			if f != Keep {
+				f = max(f, D)
+			}
+		case otherRole:
+			f = Keep
+		}
+		edits, ok := w.form(f)
+		if !ok {
+			return r, false
+		}
+		r.Form = max(r.Form, f)
+		r.Edits = append(r.Edits, edits...)
+	}
+	r.Form = max(r.Form, Keep)
+	var ok bool
+	r.Text, ok = apply(q.Text, r.Edits)
+	return r, ok
+}
+
+func (b *Bench) buildEither(q *Query, n names) (Rewrite, bool) {
+	r := Rewrite{Form: Either, Factor: 1}
+	for _, s := range b.requestSelectors(q) {
+		w, ok := newRewriting(q, s, n, false)
+		if !ok {
+			return r, false
+		}
+		edits, ok := w.either()
+		if !ok {
+			return r, false
+		}
+		r.Edits = append(r.Edits, edits...)
+	}
+	var ok bool
+	r.Text, ok = apply(q.Text, r.Edits)
+	return r, ok && len(r.Edits) > 0
+}
+
+// prove evaluates the rewrite in all states. It is false when the rewrite does not even parse, or is not the original
+// on the old model.
+func (b *Bench) prove(q *Query, r *Rewrite) bool {
+	if !b.factor(q, r) {
+		return false
+	}
+	for i, s := range b.states {
+		why := b.unequal(q, r, i)
+		switch {
+		case why == "":
+			r.Proved = append(r.Proved, s.Name)
+		case i == 0:
+			return false
+		default:
+			r.Failed = append(r.Failed, Failure{State: s.Name, Reason: why})
+		}
+	}
+	return true
+}
+
+// factor finds by how much the original overcounts on the old model, and divides the threshold in the query by it.
+func (b *Bench) factor(q *Query, r *Rewrite) bool {
+	rewritten, err := Parse(r.Text)
+	if err != nil {
+		return false
+	}
+	both := slices.ContainsFunc(b.requestSelectors(q), func(s Selector) bool { return roleOf(s) == bothRole })
+	if !both || r.Form == Keep || r.Form == Either {
+		return true
+	}
+	old, _, err := q.watched()
+	if err != nil {
+		return false
+	}
+	now, _, err := rewritten.watched()
+	if err != nil {
+		return false
+	}
+	usual, err := b.usual(q)
+	if err != nil {
+		return false
+	}
+	for _, v := range usual {
+		was, errWas := b.result(old, 0, v)
+		is, errIs := b.result(now, 0, v)
+		if errWas != nil || errIs != nil {
+			return false
+		}
+		if len(was) == 0 || len(is) == 0 || is.sum() == 0 {
+			continue
+		}
+		r.Factor = was.sum() / is.sum()
+		break
+	}
+	if same(r.Factor, 1) {
+		r.Factor = 1
+		return true
+	}
+	if cmp, ok := unwrap(q.Expr).(*parser.BinaryExpr); ok && cmp.Op.IsComparisonOperator() {
+		if threshold, ok := unwrap(cmp.RHS).(*parser.NumberLiteral); ok {
+			p := threshold.PositionRange()
+			edit := Edit{int(p.Start), int(p.End), strconv.FormatFloat(threshold.Val/r.Factor, 'g', 6, 64)}
+			r.Edits = append(r.Edits, edit)
+			r.Text, ok = apply(q.Text, r.Edits)
+			return ok
+		}
+	}
+	return true
+}
+
+// usual lists the variants that a proof is made with: those that both data plane modes can count alike.
+func (b *Bench) usual(q *Query) ([]int, error) {
+	order, err := needed(q, b.in.Rules)
+	if err != nil {
+		return nil, err
+	}
+	usual, _ := judge{Bench: b, q: q, order: order}.asked()
+	return usual, nil
+}
+
+// unequal says how the rewrite in a state differs from the original on the old model; "" when it does not.
+func (b *Bench) unequal(q *Query, r *Rewrite, state int) string {
+	rewritten, err := Parse(r.Text)
+	if err != nil {
+		return err.Error()
+	}
+	old, _, err := q.watched()
+	if err != nil {
+		return err.Error()
+	}
+	now, _, err := rewritten.watched()
+	if err != nil {
+		return err.Error()
+	}
+	exercised := false
+	usual, err := b.usual(q)
+	if err != nil {
+		return err.Error()
+	}
+	for _, v := range usual {
+		was, errWas := b.result(old, 0, v)
+		is, errIs := b.result(now, state, v)
+		if errWas != nil || errIs != nil {
+			return fmt.Sprint("it cannot be evaluated: ", errWas, errIs)
+		}
+		was, is = numbers(was), numbers(is)
+		for i := range is {
+			is[i].Value *= r.Factor
+		}
+		exercised = exercised || len(was) > 0
+		if !was.Equal(is) {
+			return b.because(was, is, state, v)
+		}
+		if q.Alerting() {
+			fired, errFired := b.result(q, 0, v)
+			fires, errFires := b.result(rewritten, state, v)
+			if errFired != nil || errFires != nil {
+				return fmt.Sprint("it cannot be evaluated: ", errFired, errFires)
+			}
+			exercised = exercised || len(fired) > 0
+			if (len(fired) > 0) != (len(fires) > 0) {
+				return "with " + b.variants[v].name + " it does not fire as the original did"
+			}
+		}
+	}
+	if !exercised && !onlyAbsent(q) {
+		return "no modelled traffic exercises it"
+	}
+	return ""
+}
+
+// onlyAbsent says that all selectors feed absent().
+func onlyAbsent(q *Query) bool {
+	return len(q.Selectors) > 0 && !slices.ContainsFunc(q.Selectors, func(s Selector) bool { return !s.UnderAbsent() })
+}
+
+func (b *Bench) because(was, is Result, state, v int) string {
+	why := fmt.Sprintf("with %s: %s on the old model, %s here", b.variants[v].name, was, is)
+	if len(is) > 0 {
+		return why
+	}
+	for _, c := range b.in.Traffic.Calls {
+		p, err := series.PathOf(c, b.states[state])
+		if err == nil && p.Client == mesh.ModeAmbient && p.Server == mesh.ModeAmbient && !p.Via {
+			return why + "; requests to " + c.Service.String() + " are not counted without a waypoint"
+		}
+	}
+	return why
+}
+
+// connections is the L4 form of the query, or "".
+func (b *Bench) connections(q *Query, n names) string {
+	var edits []Edit
+	for _, s := range b.requestSelectors(q) {
+		w, ok := newRewriting(q, s, n, false)
+		if !ok || s.Metric != "istio_requests_total" {
+			return ""
+		}
+		reporter := `reporter="destination"`
+		if w.role == clientRole {
+			reporter = `reporter="source"`
+		}
+		text, ok := w.connections(reporter)
+		if !ok {
+			return ""
+		}
+		edits = append(edits, Edit{w.start, w.end, text})
+	}
+	text, ok := apply(q.Text, edits)
+	if _, err := Parse(text); !ok || err != nil || len(edits) == 0 {
+		return ""
+	}
+	return text
+}
