@@ -14,11 +14,12 @@ func (s *stepper) finalize(st *step, ns string) {
 		return
 	}
 	s.unroute(st, ns)
+	policies := false
 	for _, p := range s.st.AuthorizationPolicies() {
 		if p.Namespace != ns || mesh.HasTargetRef(p.Spec) || !translate.L7Policy(p.Content) || !s.allBehindWaypoint(ns, p.Spec.GetSelector().GetMatchLabels()) {
 			continue
 		}
-		st.spaces[ns] = true
+		st.spaces[ns], policies = true, true
 		s.finalizePolicy(st, p)
 	}
 	for _, k := range []mesh.Kind{mesh.KindRequestAuthentication, mesh.KindWasmPlugin, mesh.KindTrafficExtension} {
@@ -27,15 +28,18 @@ func (s *stepper) finalize(st *step, ns string) {
 			if o.Namespace != ns || spec["targetRefs"] != nil || spec["targetRef"] != nil || !s.allBehindWaypoint(ns, selectorOf(spec)) {
 				continue
 			}
-			st.spaces[ns] = true
+			st.spaces[ns], policies = true, true
 			st.remove(o, "no sidecar reads it any more; its copy is attached to the waypoint", "C-70", "L-24")
 		}
 	}
 	if st.spaces[ns] {
-		st.checks = append(st.checks,
-			api.Check{When: "before", What: "the soak time of " + ns + " is over and no sidecar is left in it", Command: kubectl("get", "pods", "-n", ns, "-l", "security.istio.io/tlsMode=istio"), Expect: "No resources found"},
-			api.Check{When: "after", What: "a request that each policy of " + ns + " allows passes, and one that it denies is refused with 403", Expect: "as before the migration"},
-		)
+		st.checks = append(st.checks, api.Check{When: "before", What: "the soak time of " + ns + " is over and no sidecar is left in it", Command: kubectl("get", "pods", "-n", ns, "-l", "security.istio.io/tlsMode=istio"), Expect: "No resources found"})
+	}
+	if policies {
+		st.checks = append(st.checks, api.Check{When: "after", What: "a request that each policy of " + ns + " allows passes, and one that it denies is refused with 403", Expect: "as before the migration"})
+	}
+	if len(s.conversions.rest[ns]) > 0 {
+		st.checks = append(st.checks, api.Check{When: "after", What: "a request for each rule of the routes of " + ns + " is answered by the version that the rule names", Expect: "as before the migration"})
 	}
 	s.restoreToken(st, ns)
 }

@@ -122,7 +122,7 @@ func (s *stepper) wave(slot Slot) []api.Step {
 		s.route(route, ns)
 	}
 	emit(route)
-	finalize := s.tree.step(stepFinalize, "Remove the policies that nothing reads any more and keep their layer 4 part, now that waypoints enforce the rest.")
+	finalize := s.tree.step(stepFinalize, "Remove the policies and routes that nothing reads any more, now that waypoints enforce and apply the rest; what ztunnel enforces of a policy stays.")
 	for _, ns := range slot.Namespaces {
 		s.finalize(finalize, ns)
 	}
