@@ -24,6 +24,10 @@ type timed struct {
 	series.Series
 	labels     labels.Labels
 	start, end int64
+	// base is what a counter starts at.
+	base float64
+	// vanishes says that the target is gone at the end: Prometheus marks the series stale.
+	vanishes bool
 }
 
 // synthetic is a Prometheus storage that makes the samples of the model when it is asked for them, so a window
@@ -131,11 +135,11 @@ func (t timed) samples(hints *storage.SelectHints) []chunks.Sample {
 	for at := (from + step - 1) / step * step; at <= to; at += step {
 		v := t.Value
 		if !t.Gauge {
-			v = t.Rate * float64(at-t.start) / 1000
+			v = t.base + t.Rate*float64(at-t.start)/1000
 		}
 		all = append(all, sample{at, v})
 	}
-	if gone := t.end/scrapeInterval*scrapeInterval + scrapeInterval; t.end < hints.End && gone <= hints.End && gone >= hints.Start {
+	if gone := t.end/scrapeInterval*scrapeInterval + scrapeInterval; t.vanishes && t.end < hints.End && gone <= hints.End && gone >= hints.Start {
 		all = append(all, sample{gone, math.Float64frombits(value.StaleNaN)})
 	}
 	return all
