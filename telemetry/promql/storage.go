@@ -36,6 +36,30 @@ type synthetic struct {
 	all []timed
 	// recorded are series with samples, made by recording rules.
 	recorded []storage.Series
+	// named spans the series of a metric in all, which is sorted by name; made by the first Select.
+	named map[string][2]int
+}
+
+// of gives the series that a selector can take: those of its metric, when it names one.
+func (s *synthetic) of(ms []*labels.Matcher) []timed {
+	if s.named == nil {
+		s.named = map[string][2]int{}
+		for i, t := range s.all {
+			span, ok := s.named[t.Name]
+			if !ok {
+				span[0] = i
+			}
+			span[1] = i + 1
+			s.named[t.Name] = span
+		}
+	}
+	for _, m := range ms {
+		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+			span := s.named[m.Value]
+			return s.all[span[0]:span[1]]
+		}
+	}
+	return s.all
 }
 
 func (s *synthetic) add(all []series.Series, start, end int64) {
@@ -91,18 +115,19 @@ func (s *synthetic) LabelNames(context.Context, *storage.LabelHints, ...*labels.
 // Select implements storage.Querier.
 func (s *synthetic) Select(_ context.Context, _ bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
 	var found []storage.Series
-	for i := 0; i < len(s.all); {
+	all := s.of(ms)
+	for i := 0; i < len(all); {
 		// Lives of one series are neighbours.
 		j := i + 1
-		for j < len(s.all) && labels.Equal(s.all[j].labels, s.all[i].labels) {
+		for j < len(all) && labels.Equal(all[j].labels, all[i].labels) {
 			j++
 		}
-		if matchesAll(s.all[i].labels, ms) {
+		if matchesAll(all[i].labels, ms) {
 			var samples []chunks.Sample
-			for _, t := range s.all[i:j] {
+			for _, t := range all[i:j] {
 				samples = append(samples, t.samples(hints)...)
 			}
-			found = append(found, storage.NewListSeries(s.all[i].labels, samples))
+			found = append(found, storage.NewListSeries(all[i].labels, samples))
 		}
 		i = j
 	}
