@@ -26,7 +26,7 @@ func (c *campaign) readConditions(t *testing.T) {
 		}
 		ref := api.Ref{Group: u.GroupVersionKind().Group, Kind: u.GetKind(), Namespace: u.GetNamespace(), Name: u.GetName()}
 		var got []condition
-		err := apiserver.Within(20*time.Second, func() (err error) {
+		err := apiserver.Within(2*time.Minute, func() (err error) {
 			got, err = c.check(t.Context(), ref, want)
 			return err
 		})

@@ -51,7 +51,7 @@ func Start(t testing.TB, s *apiserver.Server) map[api.Ref]bool {
 	if err := server.Start(stop); err != nil {
 		t.Fatal(err)
 	}
-	apiserver.Eventually(t, time.Minute, func() error { return ready(ctx, s) })
+	apiserver.Eventually(t, 3*time.Minute, func() error { return ready(ctx, s) })
 	return installed
 }
 
