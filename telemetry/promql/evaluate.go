@@ -10,6 +10,7 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
+	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 
@@ -31,6 +32,31 @@ type Point struct {
 	// Labels as Prometheus prints them.
 	Labels string
 	Value  float64
+}
+
+// maxPoints is how many steps the subqueries of a query may ask for.
+const maxPoints = 20_000
+
+// bounded refuses a query whose subqueries ask for more than can be evaluated in every state.
+func bounded(q *Query) error {
+	var err error
+	parser.Inspect(q.Expr, func(n parser.Node, path []parser.Node) error {
+		points := 1.0
+		for _, p := range append(slices.Clone(path), n) {
+			if s, ok := p.(*parser.SubqueryExpr); ok {
+				step := s.Step
+				if step <= 0 {
+					step = time.Minute
+				}
+				points *= float64(s.Range)/float64(step) + 1
+			}
+		}
+		if points > maxPoints {
+			err = fmt.Errorf("promql: a subquery of %.0f steps is not evaluated", points)
+		}
+		return nil
+	})
+	return err
 }
 
 // Result is the instant vector that an expression gives, sorted by labels. A scalar has one point without labels.

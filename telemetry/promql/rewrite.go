@@ -59,7 +59,15 @@ func candidates() []candidate {
 // If no form is, the one that is right in most is returned with the states where it is not.
 func (b *Bench) Rewrite(q *Query) Rewrite {
 	none := Rewrite{Text: q.Text, Factor: 1}
-	if len(b.states) == 0 {
+	order, err := needed(q, b.in.Rules)
+	if err != nil || len(b.states) == 0 || bounded(q) != nil {
+		return none
+	}
+	every := make([]int, len(b.states))
+	for i := range every {
+		every[i] = i
+	}
+	if b.blindTo(q, order, every...) != "" {
 		return none
 	}
 	n := namesOf(b.states, b.in.Traffic)

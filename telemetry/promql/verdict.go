@@ -101,6 +101,11 @@ type Bench struct {
 // an unknown or mixed data plane mode, an unknown protocol.
 func NewBench(in Input, states []series.State) (*Bench, error) {
 	b := &Bench{prover: newProver(), in: in, variants: variants(in.Traffic)}
+	for _, c := range in.Traffic.Calls {
+		if c.Rate <= 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
+			return nil, fmt.Errorf("promql: the call of %s to %s has no rate: without traffic nothing can be compared", c.From.Ref, c.Service)
+		}
+	}
 	for _, s := range states {
 		if _, err := in.Traffic.emit(s); err != nil {
 			return nil, err
@@ -154,6 +159,9 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if f, done := j.unmodelled(order); done {
 		return f
 	}
+	if err := bounded(q); err != nil {
+		return Finding{Reason: err.Error()}
+	}
 	f, v := j.value()
 	if f.Evidence, err = evidenceOf(q, order, b.variants[v].traffic, j.before, j.after); err != nil {
 		return Finding{Reason: err.Error()}
@@ -161,11 +169,40 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if f.Verdict == Unaffected {
 		j.sameNumber(&f)
 	}
+	if text := b.blindTo(q, order, before, after); text != "" && f.Verdict == Unaffected {
+		f.Verdict, f.Reason = CannotTell, text+" selects nothing of the known traffic, in neither state"
+	}
 	if q.Alerting() {
 		f = j.alert(f)
 	}
 	f.LooksHealthy = f.LooksHealthy || f.Verdict == GoesSilent && q.Alerting()
 	return f
+}
+
+// blindTo is the text of a selector that takes nothing in any of the states, with any traffic: what is said of its query
+// would rest on nothing. absent() of a service that nobody knows is equal in all states, and means nothing.
+func (b *Bench) blindTo(q *Query, order []Rule, states ...int) string {
+	for _, l := range leaves(q, order) {
+		if !b.sees(l.Selector, states) {
+			return l.text
+		}
+	}
+	return ""
+}
+
+func (b *Bench) sees(s Selector, states []int) bool {
+	for _, state := range states {
+		for v := range b.variants {
+			db, err := b.db(state, v)
+			if err != nil {
+				return false
+			}
+			if slices.ContainsFunc(db.of(s.Matchers), func(t timed) bool { return matchesAll(t.labels, s.Matchers) }) {
+				return true
+			}
+		}
+	}
+	return false
 }
 
 type judge struct {

@@ -97,6 +97,8 @@ var catalogue = []struct {
 	{"merged 1.5", `sum(rate(orders_total{container="istio-proxy"}[5m]))`, silent, silent, silent, silent},
 	{"application", `sum(rate(orders_total[5m]))`, tell, tell, tell, tell},
 	{"node", `sum(rate(node_cpu_seconds_total[5m]))`, ok, ok, ok, ok},
+	{"absent of a service that nobody knows", `absent(istio_requests_total{destination_service_name="elsewhere"})`, tell, tell, tell, tell},
+	{"subquery without end", `max_over_time(sum(rate(istio_requests_total[5m]))[1y:1s])`, tell, tell, tell, tell},
 	{"anything", `{job="x"}`, tell, tell, tell, tell},
 }
 
@@ -122,5 +124,14 @@ func TestCatalogue(t *testing.T) {
 				}
 			}
 		})
+	}
+}
+
+// TestNoRate: a call without traffic makes all states equal, and would make every query unaffected.
+func TestNoRate(t *testing.T) {
+	traffic := probed()
+	traffic.Calls[0].Rate = 0
+	if _, err := promql.NewBench(promql.Input{Traffic: traffic}, worlds()); err == nil {
+		t.Error("no error")
 	}
 }
