@@ -118,7 +118,7 @@ func classify(s Selector) (class, string) {
 func (s Selector) nameMatches(name string) bool {
 	any := false
 	for _, m := range s.Matchers {
-		if m.Name == labels.MetricName {
+		if m.Name == nameLabel {
 			if !m.Matches(name) {
 				return false
 			}

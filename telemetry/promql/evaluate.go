@@ -35,7 +35,7 @@ type Point struct {
 }
 
 // maxPoints is how many steps the subqueries of a query may ask for.
-const maxPoints = 20_000
+const maxPoints = 10_000
 
 // bounded refuses a query whose subqueries ask for more than can be evaluated in every state.
 func bounded(q *Query) error {
@@ -173,7 +173,7 @@ func (p prover) record(q *Query, rules []Rule, db *synthetic, from, to int64) er
 			for _, f := range s.Floats {
 				samples = append(samples, sample{f.T, f.F})
 			}
-			l := labels.NewBuilder(s.Metric).Set(labels.MetricName, r.Record).Labels()
+			l := labels.NewBuilder(s.Metric).Set(nameLabel, r.Record).Labels()
 			db.recorded = append(db.recorded, storage.NewListSeries(l, samples))
 		}
 		rq.Close()

@@ -114,7 +114,7 @@ func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (te
 		}
 		e := exprTest{Expr: q.Text, EvalTime: window.String(), Samples: []exprSample{}}
 		for _, p := range r {
-			e.Samples = append(e.Samples, exprSample{p.Labels, p.Value})
+			e.Samples = append(e.Samples, exprSample(p))
 		}
 		g.Exprs = append(g.Exprs, e)
 	}

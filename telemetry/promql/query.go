@@ -11,6 +11,9 @@ import (
 // maxText is the longest expression that is read, in bytes. Longer ones are refused, not cut.
 const maxText = 256 << 10
 
+// nameLabel is the label that holds a metric's name.
+const nameLabel = "__name__"
+
 // Query is a parsed expression.
 type Query struct {
 	// Text is the expression as written; all positions are byte offsets into it.
@@ -117,7 +120,7 @@ func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }
 
 func metricName(vs *parser.VectorSelector) string {
 	for _, m := range vs.LabelMatchers {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == nameLabel && m.Type == labels.MatchEqual {
 			return m.Value
 		}
 	}
@@ -128,7 +131,7 @@ func metricName(vs *parser.VectorSelector) string {
 func (s Selector) Matches(name string, l map[string]string) bool {
 	for _, m := range s.Matchers {
 		v := l[m.Name]
-		if m.Name == labels.MetricName {
+		if m.Name == nameLabel {
 			v = name
 		}
 		if !m.Matches(v) {

@@ -54,7 +54,7 @@ func (s *synthetic) of(ms []*labels.Matcher) []timed {
 		}
 	}
 	for _, m := range ms {
-		if m.Name == labels.MetricName && m.Type == labels.MatchEqual {
+		if m.Name == nameLabel && m.Type == labels.MatchEqual {
 			span := s.named[m.Value]
 			return s.all[span[0]:span[1]]
 		}
@@ -65,7 +65,7 @@ func (s *synthetic) of(ms []*labels.Matcher) []timed {
 func (s *synthetic) add(all []series.Series, start, end int64) {
 	for _, one := range all {
 		b := labels.NewScratchBuilder(len(one.Labels) + 1)
-		b.Add(labels.MetricName, one.Name)
+		b.Add(nameLabel, one.Name)
 		for name, v := range one.Labels {
 			if v != "" {
 				b.Add(name, v)
@@ -154,6 +154,10 @@ func (t timed) samples(hints *storage.SelectHints) []chunks.Sample {
 	step := int64(scrapeInterval)
 	if hints.Range/40 > step {
 		step = hints.Range / 40 / scrapeInterval * scrapeInterval
+	}
+	if hints.Range == 0 && hints.End-hints.Start > 3600_000 {
+		// A subquery over instants finds a sample within the lookback of five minutes.
+		step = 60_000
 	}
 	from, to := max(hints.Start, t.start), min(hints.End, t.end)
 	var all []chunks.Sample
