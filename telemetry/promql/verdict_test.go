@@ -71,6 +71,9 @@ var catalogue = []struct {
 	{"Q42", `sum(rate(istio_requests_total{` + dst + `,source_principal!~"spiffe://.*/sa/(productpage|unused)"}[5m])) > 0`, ok, false_, silent, silent},
 	{"Q43", `sum(container_memory_working_set_bytes{namespace!="istio-system",container="istio-proxy"}) / count(container_memory_working_set_bytes{namespace!="istio-system",container="istio-proxy"})`, ok, meaning, silent, meaning},
 	{"Q44", `sum(rate(container_cpu_usage_seconds_total{namespace!="istio-system",container="istio-proxy"}[5m]))`, meaning, meaning, silent, meaning},
+	{"Q45", `sum(rate(container_cpu_usage_seconds_total{container="istio-proxy"}[5m])) / sum(rate(istio_requests_total{` + rev + `}[5m]))`, meaning, meaning, silent, meaning},
+	{"Q46", `increase(kube_pod_container_status_restarts_total{container="istio-proxy",namespace="istio-system",pod=~"istio-ingress.*"}[1h])`, ok, ok, ok, ok},
+	{"Q49", `sum(envoy_cluster_upstream_cx_active{cluster_name="xds-grpc",namespace="shop"})`, meaning, ok, silent, meaning},
 	{"Q47 ready", `count(kube_pod_container_status_ready{container="istio-proxy",namespace="shop"} == 1) < 2`, false_, tell, silent, false_},
 	{"Q47 missing", `kube_pod_status_ready{namespace="shop"} unless on (pod) kube_pod_container_info{container="istio-proxy"}`, false_, false_, false_, false_},
 	{"Q48", `count(up{job="istio-system/envoy-stats-monitor",namespace="shop"}) < 2`, false_, tell, silent, false_},
@@ -92,6 +95,9 @@ var catalogue = []struct {
 	{"Q67", `sum(irate(istio_requests_total{reporter="source",destination_service=~"reviews.shop.svc.cluster.local",response_code!~"5.*"}[5m])) / sum(irate(istio_requests_total{reporter="source",destination_service=~"reviews.shop.svc.cluster.local"}[5m]))`, silent, silent, silent, silent},
 	{"Q69", `sum(rate(istio_requests_total{` + rev + `}[2m]))`, half, ok, silent, half},
 	{"Q70", `sum by (pod, namespace) (rate(istio_requests_total{` + dst + `}[2m]))`, ok, ok, silent, silent},
+	{"Q66", `sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop",destination_workload="reviews",response_code!~"5.*"}[1m])) / sum(rate(istio_requests_total{reporter="destination",destination_workload_namespace="shop",destination_workload="reviews"}[1m])) * 100`, ok, ok, silent, silent},
+	{"Q71", `sum(rate(istio_requests_total{` + dst + `}[1m]))`, ok, ok, silent, silent},
+	{"Q73", `sum(rate(revision_request_count[1m]))`, tell, tell, tell, tell},
 	{"Q74", `sum by (source_workload) (istio_requests_total{reporter="destination",destination_service="reviews.shop.svc.cluster.local"})`, ok, meaning, silent, silent},
 	{"dead 1.2", `histogram_quantile(.99, sum by (le) (rate(istio_request_duration_seconds_bucket[5m])))`, dead, dead, dead, dead},
 	{"merged 1.5", `sum(rate(orders_total{container="istio-proxy"}[5m]))`, silent, silent, silent, silent},
@@ -133,5 +139,42 @@ func TestNoRate(t *testing.T) {
 	traffic.Calls[0].Rate = 0
 	if _, err := promql.NewBench(promql.Input{Traffic: traffic}, worlds()); err == nil {
 		t.Error("no error")
+	}
+}
+
+// TestEvidence: a verdict names the selector by its place in the text, and whose series it loses and gains.
+func TestEvidence(t *testing.T) {
+	w := worlds()
+	for _, tt := range []struct {
+		name, expr   string
+		looksHealthy bool
+	}{
+		{"Q08 shows 0 errors", `sum(rate(istio_requests_total{` + dst + `,response_code=~"5.."}[5m])) or vector(0)`, true},
+		{"Q09 shows 100 %", `sum(rate(istio_requests_total{` + dst + `,response_code!~"5.."}[5m])) / sum(rate(istio_requests_total{` + dst + `}[5m])) or on () vector(1)`, true},
+		{"Q04 an alert that is empty is quiet", `sum(rate(istio_requests_total{` + dst + `}[5m])) < 10`, true},
+		{"an empty panel is seen", `sum(rate(istio_requests_total{` + dst + `}[5m]))`, false},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q, err := promql.Parse(tt.expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			f := promql.Judge(q, w[0], w[4], promql.Input{Traffic: probed()})
+			if f.Verdict != silent || f.LooksHealthy != tt.looksHealthy {
+				t.Errorf("%s, looks healthy: %v", f.Verdict, f.LooksHealthy)
+			}
+			if len(f.Evidence) == 0 {
+				t.Fatal("no evidence")
+			}
+			for _, e := range f.Evidence {
+				const lost = "sidecar of the server (reporter=destination) on shop/reviews from productpage"
+				if len(e.Lost) != 1 || e.Lost[0] != lost || len(e.Gained) != 0 || len(e.Facts) == 0 {
+					t.Errorf("%+v", e)
+				}
+				if q.Text[e.Start:e.Start+len(e.Selector)] != e.Selector {
+					t.Errorf("%q is not at %d", e.Selector, e.Start)
+				}
+			}
+		})
 	}
 }
