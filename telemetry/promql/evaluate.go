@@ -269,5 +269,5 @@ func (p prover) look(q *Query, db *synthetic, rules []Rule) (Result, error) {
 			return nil, err
 		}
 	}
-	return p.at(q.Text, db, steady)
+	return p.at(q.Filled, db, steady)
 }

@@ -112,7 +112,7 @@ func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (te
 		if err != nil {
 			return g, err
 		}
-		e := exprTest{Expr: q.Text, EvalTime: window.String(), Samples: []exprSample{}}
+		e := exprTest{Expr: q.Filled, EvalTime: window.String(), Samples: []exprSample{}}
 		for _, p := range r {
 			e.Samples = append(e.Samples, exprSample(p))
 		}

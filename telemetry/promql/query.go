@@ -1,7 +1,6 @@
 package promql
 
 import (
-	"fmt"
 	"slices"
 
 	"github.com/prometheus/prometheus/model/labels"
@@ -18,10 +17,14 @@ const nameLabel = "__name__"
 type Query struct {
 	// Text is the expression as written; all positions are byte offsets into it.
 	Text string
-	// Expr is the syntax tree.
+	// Filled is the expression that is evaluated: Text with the variables in its string literals filled in.
+	Filled string
+	// Expr is the syntax tree of Text.
 	Expr parser.Expr
 	// Selectors in the order of the text.
 	Selectors []Selector
+
+	fill func(string) string
 }
 
 // Selector is one selector of a query: what it asks for and where it stands in the tree.
@@ -29,10 +32,13 @@ type Selector struct {
 	// Start and End are byte offsets of the selector, without a range or an offset.
 	Start, End int
 	// Metric is the literal name; "" when the name is matched by a regular expression or not at all.
-	Metric   string
+	Metric string
+	// Matchers are those of the filled text.
 	Matchers []*labels.Matcher
 	// Parents are the nodes above, outermost first.
 	Parents []parser.Node
+	// filled is the selector's text with its variables filled in.
+	filled string
 }
 
 // Text of the selector in its query.
@@ -89,31 +95,6 @@ func (s Selector) Reporters() (values []string, matched bool) {
 		}
 	}
 	return values, matched
-}
-
-// Parse reads an expression. Template variables must have been substituted.
-func Parse(text string) (*Query, error) {
-	if len(text) > maxText {
-		return nil, fmt.Errorf("promql: the expression has %d bytes, more than %d", len(text), maxText)
-	}
-	e, err := newParser().ParseExpr(text)
-	if err != nil {
-		return nil, fmt.Errorf("promql: %w", err)
-	}
-	q := &Query{Text: text, Expr: e}
-	parser.Inspect(e, func(n parser.Node, path []parser.Node) error {
-		vs, ok := n.(*parser.VectorSelector)
-		if !ok {
-			return nil
-		}
-		r := vs.PositionRange()
-		q.Selectors = append(q.Selectors, Selector{
-			Start: int(r.Start), End: int(r.End), Metric: metricName(vs), Matchers: vs.LabelMatchers, Parents: slices.Clone(path),
-		})
-		return nil
-	})
-	slices.SortFunc(q.Selectors, func(a, b Selector) int { return a.Start - b.Start })
-	return q, nil
 }
 
 func newParser() parser.Parser { return parser.NewParser(parser.Options{}) }

@@ -201,7 +201,7 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 
 // factor finds by how much the original overcounts on the old model, and divides the threshold in the query by it.
 func (b *Bench) factor(q *Query, r *Rewrite) bool {
-	rewritten, err := Parse(r.Text)
+	rewritten, err := q.with(r.Text)
 	if err != nil {
 		return false
 	}
@@ -261,7 +261,7 @@ func (b *Bench) usual(q *Query) ([]int, error) {
 
 // unequal says how the rewrite in a state differs from the original on the old model; "" when it does not.
 func (b *Bench) unequal(q *Query, r *Rewrite, state int) string {
-	rewritten, err := Parse(r.Text)
+	rewritten, err := q.with(r.Text)
 	if err != nil {
 		return err.Error()
 	}
@@ -348,7 +348,7 @@ func (b *Bench) connections(q *Query, n names) string {
 		edits = append(edits, Edit{w.start, w.end, text})
 	}
 	text, ok := apply(q.Text, edits)
-	if _, err := Parse(text); !ok || err != nil || len(edits) == 0 {
+	if _, err := q.with(text); !ok || err != nil || len(edits) == 0 {
 		return ""
 	}
 	return text

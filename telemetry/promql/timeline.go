@@ -106,7 +106,7 @@ func (b *Bench) timelineLook(q *Query, db *synthetic, at int64) (Result, error) 
 			return nil, err
 		}
 	}
-	return b.prover.at(q.Text, db, at)
+	return b.prover.at(q.Filled, db, at)
 }
 
 // AlertState is what an alert is at a time. The zero value is unknown.

@@ -304,7 +304,7 @@ func (j judge) value() (Finding, int) {
 func (q *Query) watched() (inner *Query, defaulted bool, err error) {
 	text := q.Text
 	for {
-		inner, err = Parse(text)
+		inner, err = q.with(text)
 		if err != nil {
 			return nil, false, err
 		}
