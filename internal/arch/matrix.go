@@ -69,6 +69,19 @@ var matrix = map[string]row{
 		mayNot: concat(outsideWorld, clusterClients, []string{"time", "github.com/prometheus/..."}),
 		why:    "series is the metrics model: data and a pure function of a state, with no opinion about queries",
 	},
+	"telemetry/span": {
+		mayNot: concat(outsideWorld, clusterClients),
+		why:    "span finds strings in files: what they mean is for others",
+	},
+	"telemetry/template": {
+		mayNot: concat(outsideWorld, clusterClients),
+		why:    "template puts placeholders for variables: text in, text out",
+	},
+	"telemetry/source": {
+		may:    []string{"api/...", "telemetry/span", "telemetry/template"},
+		mayNot: concat(clusterClients, []string{"net", "net/http", "net/http/..."}),
+		why:    "source reads files and says what stands where: what a migration does to it is judged elsewhere",
+	},
 	"telemetry/promql": {
 		may:    []string{"api/...", "mesh/...", "telemetry/series"},
 		mayNot: concat(outsideWorld, clusterClients),
