@@ -126,14 +126,14 @@ const (
 	otherRole role = iota
 	serverRole
 	clientRole
-	// bothRole has no matcher of reporter.
+	// bothRole counts what both sides report: it has no matcher of reporter, or one that takes source and destination.
 	bothRole
 )
 
 func roleOf(s Selector) role {
 	values, matched := s.Reporters()
 	switch {
-	case !matched:
+	case !matched, slices.Contains(values, "source") && slices.Contains(values, "destination"):
 		return bothRole
 	case slices.Equal(values, []string{"destination"}), slices.Equal(values, []string{"destination", "waypoint"}):
 		return serverRole
@@ -173,6 +173,11 @@ type rewriting struct {
 	aggregated bool
 	names      names
 	target     bool
+	// variable is set when the value of the reporter's matcher comes from a variable, which is not widened in the
+	// query (observability.md 3.1 rule b).
+	variable *reporterVariable
+	// literal writes the variable's new value into the query: that is the text for the proof.
+	literal bool
 }
 
 func newRewriting(q *Query, s Selector, n names, target bool) (rewriting, bool) {
@@ -188,6 +193,9 @@ func newRewriting(q *Query, s Selector, n names, target bool) (rewriting, bool) 
 		}
 	}
 	if reporters > 1 {
+		return w, false
+	}
+	if w.variable, err = variableOf(q, s, b); err != nil {
 		return w, false
 	}
 	for i := len(s.Parents) - 1; i >= 0; i-- {
@@ -226,6 +234,11 @@ func (w rewriting) edits(reporter, more string) ([]Edit, bool) {
 	add := join(reporter, more)
 	done := add == ""
 	for i, m := range w.bytes.Matchers {
+		if m.Label == "reporter" && w.variable != nil {
+			edits = append(edits, w.variableEdits(m, more)...)
+			done = true
+			continue
+		}
 		if m.Label == "reporter" {
 			e := Edit{w.s.Start + m.Start, w.s.Start + m.End, add}
 			if add == "" {
@@ -273,6 +286,9 @@ const (
 // form gives the edits that bring the selector into a form; ok is false where the form does not fit.
 func (w rewriting) form(f Form) (edits []Edit, ok bool) {
 	whole := func(text string, ok bool) ([]Edit, bool) { return []Edit{{w.start, w.end, text}}, ok }
+	if w.variable != nil {
+		return w.variableForm(f)
+	}
 	switch f {
 	case Keep:
 		return nil, true
@@ -352,7 +368,7 @@ func (w rewriting) serverElseClient() (string, bool) {
 // either watches connections besides requests: for absent(), of one selector.
 func (w rewriting) either() ([]Edit, bool) {
 	http, ok := w.selector("", "")
-	if !ok || w.start != w.s.Start || !w.instantFits() || !w.s.UnderAbsent() {
+	if !ok || w.variable != nil || w.start != w.s.Start || !w.instantFits() || !w.s.UnderAbsent() {
 		return nil, false
 	}
 	tcp, ok := w.connections("")

@@ -10,8 +10,9 @@ import (
 type matcherBytes struct {
 	// Label is the label's name, unquoted; "" for a quoted metric name inside the braces.
 	Label string
-	// Start and End span name, operator and value; NameEnd is the end of the name.
-	Start, NameEnd, End int
+	// Start and End span name, operator and value; NameEnd is the end of the name, OpStart and OpEnd span the
+	// operator, ValueStart is where the quoted value begins.
+	Start, NameEnd, OpStart, OpEnd, ValueStart, End int
 }
 
 // selectorBytes are the positions inside of a selector's text, which the syntax tree does not have: labels.Matcher
@@ -58,8 +59,10 @@ func lexSelector(text string) (selectorBytes, error) {
 		case current == nil:
 			b.Matchers = append(b.Matchers, matcherBytes{Label: unquoted(it.Val), Start: start, NameEnd: end, End: end})
 			current, b.TrailingComma = &b.Matchers[len(b.Matchers)-1], false
+		case current.OpEnd == 0 && it.Typ != parser.STRING:
+			current.OpStart, current.OpEnd, current.End = start, end, end
 		default:
-			current.End = end
+			current.ValueStart, current.End = start, end
 		}
 	}
 }

@@ -18,6 +18,9 @@ type Rewrite struct {
 	// Text is the rewritten query and Edits how it differs from the original, by byte.
 	Text  string
 	Edits []Edit
+	// Variable is what the values of variables must become along with the edits, sorted. Text keeps the variables; it
+	// is proved with the new values.
+	Variable []ValueEdit
 	// Factor by which the original's value is larger on the old model, 1 for most. The original counted each call
 	// more than once; thresholds that are not in the query must be divided by it.
 	Factor float64
@@ -29,6 +32,10 @@ type Rewrite struct {
 	// Connections is the L4 form, offered where requests are not counted at all; it counts connections, so a human
 	// must set its threshold anew. "" when the query asks for what connections do not have.
 	Connections string
+
+	// literal is Text with the new values of the variables in it, made by literalEdits.
+	literal      string
+	literalEdits []Edit
 }
 
 // Complete says that the rewrite is proved in every state of the plan.
@@ -74,10 +81,10 @@ func (b *Bench) Rewrite(q *Query) Rewrite {
 	best := none
 	tried := map[string]bool{}
 	consider := func(r Rewrite) bool {
-		if tried[r.Text] {
+		if tried[r.literal] {
 			return false
 		}
-		tried[r.Text] = true
+		tried[r.literal] = true
 		if !b.prove(q, &r) {
 			return false
 		}
@@ -142,7 +149,7 @@ func (b *Bench) build(q *Query, c candidate, n names) (Rewrite, bool) {
 			f = c.client
 		case bothRole:
 			// Each call is counted by both sides: the server's view stands for both.
-			if f != Keep {
+			if f != Keep && w.variable == nil {
 				f = max(f, D)
 			}
 		case otherRole:
@@ -154,11 +161,38 @@ func (b *Bench) build(q *Query, c candidate, n names) (Rewrite, bool) {
 		}
 		r.Form = max(r.Form, f)
 		r.Edits = append(r.Edits, edits...)
+		if w.variable != nil && f != Keep {
+			if w.variable.edit.New != w.variable.edit.Old {
+				r.Variable = append(r.Variable, w.variable.edit)
+			}
+			w.literal = true
+			edits, _ = w.form(f)
+		}
+		r.literalEdits = append(r.literalEdits, edits...)
 	}
 	r.Form = max(r.Form, Keep)
 	var ok bool
-	r.Text, ok = apply(q.Text, r.Edits)
+	if r.Variable, ok = sortedValues(r.Variable); !ok {
+		return r, false
+	}
+	ok = r.apply(q)
 	return r, ok
+}
+
+// apply makes the texts of the edits.
+func (r *Rewrite) apply(q *Query) bool {
+	var okText, okLiteral bool
+	r.Text, okText = apply(q.Text, r.Edits)
+	r.literal, okLiteral = apply(q.Text, r.literalEdits)
+	return okText && okLiteral
+}
+
+// evaluated is the rewrite as it is proved.
+func (r *Rewrite) evaluated(q *Query) (*Query, error) {
+	if _, err := q.with(r.Text); err != nil {
+		return nil, err
+	}
+	return q.with(r.literal)
 }
 
 func (b *Bench) buildEither(q *Query, n names) (Rewrite, bool) {
@@ -174,9 +208,9 @@ func (b *Bench) buildEither(q *Query, n names) (Rewrite, bool) {
 		}
 		r.Edits = append(r.Edits, edits...)
 	}
-	var ok bool
-	r.Text, ok = apply(q.Text, r.Edits)
-	return r, ok && len(r.Edits) > 0
+	r.literalEdits = slices.Clone(r.Edits)
+	ok := r.apply(q) && len(r.Edits) > 0
+	return r, ok
 }
 
 // prove evaluates the rewrite in all states. It is false when the rewrite does not even parse, or is not the original
@@ -201,7 +235,7 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 
 // factor finds by how much the original overcounts on the old model, and divides the threshold in the query by it.
 func (b *Bench) factor(q *Query, r *Rewrite) bool {
-	rewritten, err := q.with(r.Text)
+	rewritten, err := r.evaluated(q)
 	if err != nil {
 		return false
 	}
@@ -241,9 +275,8 @@ func (b *Bench) factor(q *Query, r *Rewrite) bool {
 		if threshold, ok := unwrap(cmp.RHS).(*parser.NumberLiteral); ok {
 			p := threshold.PositionRange()
 			edit := Edit{int(p.Start), int(p.End), strconv.FormatFloat(threshold.Val/r.Factor, 'g', 6, 64)}
-			r.Edits = append(r.Edits, edit)
-			r.Text, ok = apply(q.Text, r.Edits)
-			return ok
+			r.Edits, r.literalEdits = append(r.Edits, edit), append(r.literalEdits, edit)
+			return r.apply(q)
 		}
 	}
 	return true
@@ -261,7 +294,7 @@ func (b *Bench) usual(q *Query) ([]int, error) {
 
 // unequal says how the rewrite in a state differs from the original on the old model; "" when it does not.
 func (b *Bench) unequal(q *Query, r *Rewrite, state int) string {
-	rewritten, err := q.with(r.Text)
+	rewritten, err := r.evaluated(q)
 	if err != nil {
 		return err.Error()
 	}
@@ -341,6 +374,7 @@ func (b *Bench) connections(q *Query, n names) string {
 		if w.role == clientRole {
 			reporter = `reporter="source"`
 		}
+		// The choice stays with a variable: ztunnel reports both sides.
 		text, ok := w.connections(reporter)
 		if !ok {
 			return ""
