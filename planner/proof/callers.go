@@ -63,7 +63,7 @@ func (p *prover) callersOf(svc *api.Service) []*caller {
 	for _, e := range edges {
 		ws, ok := p.stands[e.From]
 		if !ok {
-			ws = Clients(p.st, e.From)
+			ws = p.st.Clients(e.From)
 			p.stands[e.From] = ws
 		}
 		for _, w := range ws {
@@ -94,27 +94,6 @@ func (c *caller) calls(port int32) bool {
 // principal is the identity of a workload in the mesh.
 func (p *prover) principal(w *api.Workload) string {
 	return p.st.TrustDomain() + "/ns/" + w.Namespace + "/sa/" + cmp.Or(w.ServiceAccount, "default")
-}
-
-// Clients are the workloads that the calling end of an edge stands for: one
-// workload, those of a service account, or those of a namespace.
-func Clients(st *mesh.State, client api.Ref) []*api.Workload {
-	var out []*api.Workload
-	for _, w := range st.WorkloadsIn(client.Namespace) {
-		switch client.Kind {
-		case "Namespace":
-			out = append(out, w)
-		case "ServiceAccount":
-			if cmp.Or(w.ServiceAccount, "default") == client.Name {
-				out = append(out, w)
-			}
-		default:
-			if w.Ref() == client || (w.Name == client.Name && w.Kind == client.Kind) {
-				out = append(out, w)
-			}
-		}
-	}
-	return out
 }
 
 // index1 fills what is derived from the members of a caller.

@@ -45,7 +45,7 @@ func (t *Trial) Gaps(s *Situation, e api.Edge, moved bool) []Gap {
 	}
 	ws, ok := t.p.stands[e.From]
 	if !ok {
-		ws = Clients(t.p.st, e.From)
+		ws = t.p.st.Clients(e.From)
 		t.p.stands[e.From] = ws
 	}
 	g := newGaps(t.p)
