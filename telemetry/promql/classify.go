@@ -36,6 +36,8 @@ var foreignPrefixes = []string{
 type leaf struct {
 	Selector
 	text, record string
+	// id is the same for selectors that take the same series.
+	id string
 }
 
 func leaves(q *Query, order []Rule) []leaf {
@@ -47,7 +49,7 @@ func leaves(q *Query, order []Rule) []leaf {
 	add := func(q *Query, record string) {
 		for _, s := range q.Selectors {
 			if !recorded[s.Metric] {
-				all = append(all, leaf{s, s.Text(q), record})
+				all = append(all, leaf{s, s.Text(q), record, idOf(s.Matchers)})
 			}
 		}
 	}
@@ -159,32 +161,32 @@ func (s Selector) throughProxy() string {
 	return ""
 }
 
-// evidenceOf says for each selector whose series it loses and gains.
-func evidenceOf(q *Query, order []Rule, t Traffic, before, after series.State) ([]Evidence, error) {
-	was, err := t.emit(before)
-	if err != nil {
-		return nil, err
-	}
-	is, err := t.emit(after)
-	if err != nil {
-		return nil, err
-	}
+// evidenceOf says for each selector whose series it loses and gains, between two states with one traffic.
+func (j judge) evidenceOf(v int) ([]Evidence, error) {
 	var all []Evidence
-	for _, s := range leaves(q, order) {
-		had, has := taken(s.Selector, was), taken(s.Selector, is)
+	for _, s := range j.leaves {
+		was, err := j.taken(s, j.was, v)
+		if err != nil {
+			return nil, err
+		}
+		is, err := j.taken(s, j.is, v)
+		if err != nil {
+			return nil, err
+		}
+		had, has := facts(was), facts(is)
 		e := Evidence{Selector: s.text, Start: s.Start, Record: s.record, Lost: without(had, has), Gained: without(has, had)}
-		facts := map[string]bool{}
+		known := map[string]bool{}
 		for _, key := range e.Lost {
 			for _, f := range had[key] {
-				facts[f] = true
+				known[f] = true
 			}
 		}
 		for _, key := range e.Gained {
 			for _, f := range has[key] {
-				facts[f] = true
+				known[f] = true
 			}
 		}
-		e.Facts = slices.Sorted(maps.Keys(facts))
+		e.Facts = slices.Sorted(maps.Keys(known))
 		if len(e.Lost)+len(e.Gained) > 0 {
 			all = append(all, e)
 		}
@@ -195,23 +197,11 @@ func evidenceOf(q *Query, order []Rule, t Traffic, before, after series.State) (
 	return all, nil
 }
 
-// taken groups the series that a selector takes by who emits them, in words, with the facts.
-func taken(s Selector, all []series.Series) map[string][]string {
+// facts groups series by who emits them, in words.
+func facts(all []*timed) map[string][]string {
 	groups := map[string][]string{}
 	for _, one := range all {
-		if !s.Matches(one.Name, one.Labels) {
-			continue
-		}
-		who := one.Emitter.String()
-		if one.Path != "" {
-			who += " (reporter=" + one.Labels["reporter"] + ") on " + one.Labels["destination_service_namespace"] + "/" + one.Labels["destination_service_name"]
-			if w := one.Labels["source_workload"]; w != "" {
-				who += " from " + w
-			}
-		} else {
-			who += " of " + one.Labels["namespace"] + "/" + one.Labels["pod"]
-		}
-		groups[who] = one.Facts
+		groups[one.from.who] = one.from.facts
 	}
 	return groups
 }

@@ -95,23 +95,6 @@ func (t Traffic) Everyone() []series.Workload {
 	return slices.CompactFunc(all, func(a, b series.Workload) bool { return a.Ref == b.Ref })
 }
 
-// emit is everything that the traffic leaves behind in a state.
-func (t Traffic) emit(s series.State) ([]series.Series, error) {
-	var all []series.Series
-	for _, c := range t.Calls {
-		one, err := series.Emit(c, s)
-		if err != nil {
-			return nil, err
-		}
-		all = append(all, one...)
-	}
-	rest, err := series.Workloads(t.Everyone(), s)
-	if err != nil {
-		return nil, err
-	}
-	return append(all, rest...), nil
-}
-
 // Rule is a recording rule.
 type Rule struct{ Record, Expr string }
 
@@ -150,13 +133,8 @@ func (p prover) at(text string, db storage.Queryable, ms int64) (Result, error) 
 	return nil, fmt.Errorf("promql: the expression gives a %s, not a vector", res.Value.Type())
 }
 
-// record evaluates the rules that a query needs, sources first, over the window that it looks at, and stores
-// their series.
-func (p prover) record(q *Query, rules []Rule, db *synthetic, from, to int64) error {
-	order, err := needed(q, rules)
-	if err != nil {
-		return err
-	}
+// record evaluates rules, sources first, over the window that a query looks at, and stores their series.
+func (p prover) record(order []Rule, db *synthetic, from, to int64) error {
 	for _, r := range order {
 		rq, err := p.engine.NewRangeQuery(context.Background(), db, nil, r.Expr, time.UnixMilli(from), time.UnixMilli(to), scrapeInterval*time.Millisecond)
 		if err != nil {
@@ -238,36 +216,20 @@ func Evaluate(text string, t Traffic, s series.State, rules []Rule) (Result, err
 	if err != nil {
 		return nil, err
 	}
-	return newProver().steady(q, t, s, rules)
-}
-
-func (p prover) steady(q *Query, t Traffic, s series.State, rules []Rule) (Result, error) {
-	db, err := steadyDB(t, s)
+	b, err := newBench(Input{Traffic: t, Rules: rules}, []series.State{s})
 	if err != nil {
 		return nil, err
 	}
-	return p.look(q, db, rules)
+	return b.result(q, 0, 0)
 }
 
-// steadyDB is the storage of a state that has been as it is for long.
-func steadyDB(t Traffic, s series.State) (*synthetic, error) {
-	all, err := t.emit(s)
-	if err != nil {
-		return nil, err
-	}
-	db := &synthetic{}
-	db.add(all, 0, math.MaxInt64/2)
-	return db, nil
-}
-
-func (p prover) look(q *Query, db *synthetic, rules []Rule) (Result, error) {
-	if len(rules) > 0 {
-		own := *db
-		own.recorded = slices.Clone(db.recorded)
-		db = &own
-		if err := p.record(q, rules, db, steady-3600_000, steady); err != nil {
+// look evaluates a query at a time, and before it the recording rules that it rests on over the hour before.
+func (p prover) look(q *Query, order []Rule, db *synthetic, at int64) (Result, error) {
+	if len(order) > 0 {
+		db = &synthetic{all: db.all}
+		if err := p.record(order, db, at-3600_000, at); err != nil {
 			return nil, err
 		}
 	}
-	return p.at(q.Filled, db, steady)
+	return p.at(q.Filled, db, at)
 }

@@ -79,28 +79,27 @@ func (b *Bench) UnitTest(queries []*Query, ruleFiles []string) ([]byte, error) {
 
 func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (testGroup, error) {
 	g := testGroup{Interval: "15s"}
-	db, err := b.db(state, 0)
+	var all []leaf
+	for _, q := range queries {
+		p := b.prepare(q)
+		if p.err != nil {
+			return g, p.err
+		}
+		all = append(all, p.leaves...)
+	}
+	blocks, err := b.at(state, 0)
 	if err != nil {
 		return g, err
 	}
-	var selectors []Selector
-	for _, q := range queries {
-		order, err := needed(q, b.in.Rules)
-		if err != nil {
-			return g, err
-		}
-		for _, l := range leaves(q, order) {
-			selectors = append(selectors, l.Selector)
-		}
+	db, err := b.stock.db(blocks, all)
+	if err != nil {
+		return g, err
 	}
 	steps := int(window / (scrapeInterval * time.Millisecond))
 	for _, t := range db.all {
-		if !slices.ContainsFunc(selectors, func(s Selector) bool { return matchesAll(t.labels, s.Matchers) }) {
-			continue
-		}
-		from, by := t.Value, 0.0
-		if !t.Gauge {
-			from, by = 0, t.Rate*scrapeInterval/1000
+		from, by := t.value, 0.0
+		if !t.gauge {
+			from, by = 0, t.rate*scrapeInterval/1000
 		}
 		g.InputSeries = append(g.InputSeries, inputSeries{
 			Series: t.labels.String(),
@@ -108,7 +107,7 @@ func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (te
 		})
 	}
 	for _, q := range queries {
-		r, err := b.timelineLook(q, db, window.Milliseconds())
+		r, err := b.prover.look(q, b.prepare(q).order, db, window.Milliseconds())
 		if err != nil {
 			return g, err
 		}

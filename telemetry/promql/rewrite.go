@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strconv"
@@ -66,15 +67,15 @@ func candidates() []candidate {
 // If no form is, the one that is right in most is returned with the states where it is not.
 func (b *Bench) Rewrite(q *Query) Rewrite {
 	none := Rewrite{Text: q.Text, Factor: 1}
-	order, err := needed(q, b.in.Rules)
-	if err != nil || len(b.states) == 0 || bounded(q) != nil {
+	b.forget()
+	if b.prepare(q).err != nil || len(b.states) == 0 || bounded(q) != nil {
 		return none
 	}
 	every := make([]int, len(b.states))
 	for i := range every {
 		every[i] = i
 	}
-	if b.blindTo(q, order, every...) != "" {
+	if b.blindTo(q, every...) != "" {
 		return none
 	}
 	n := namesOf(b.states, b.in.Traffic)
@@ -120,11 +121,7 @@ func (b *Bench) requestSelectors(q *Query) []Selector {
 			}
 		}
 	}
-	order, err := needed(q, b.in.Rules)
-	if err != nil {
-		return nil
-	}
-	for _, r := range order {
+	for _, r := range b.prepare(q).order {
 		sub, err := Parse(r.Expr)
 		if err != nil {
 			continue
@@ -213,14 +210,44 @@ func (b *Bench) buildEither(q *Query, n names) (Rewrite, bool) {
 	return r, ok
 }
 
+// attempt is a rewrite that is being proved.
+type attempt struct {
+	*Bench
+	r *Rewrite
+	// q and rewritten are the whole queries, old and now what they watch.
+	q, rewritten, old, now *Query
+	// usual are the variants that a proof is made with: those that both data plane modes can count alike.
+	usual []int
+}
+
+func (b *Bench) attempt(q *Query, r *Rewrite) (attempt, error) {
+	a := attempt{Bench: b, r: r, q: q}
+	var err error
+	if a.rewritten, err = r.evaluated(q); err != nil {
+		return a, err
+	}
+	was, is := b.prepare(q), b.prepare(a.rewritten)
+	if err := errors.Join(was.err, is.err); err != nil {
+		return a, err
+	}
+	a.old, a.now = was.watched, is.watched
+	a.usual, _ = b.asked(q)
+	return a, nil
+}
+
 // prove evaluates the rewrite in all states. It is false when the rewrite does not even parse, or is not the original
 // on the old model.
 func (b *Bench) prove(q *Query, r *Rewrite) bool {
-	if !b.factor(q, r) {
+	a, err := b.attempt(q, r)
+	if err != nil || !a.factor() {
+		return false
+	}
+	// The threshold may have changed.
+	if a, err = b.attempt(q, r); err != nil {
 		return false
 	}
 	for i, s := range b.states {
-		why := b.unequal(q, r, i)
+		why := a.unequal(i)
 		switch {
 		case why == "":
 			r.Proved = append(r.Proved, s.Name)
@@ -234,30 +261,15 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 }
 
 // factor finds by how much the original overcounts on the old model, and divides the threshold in the query by it.
-func (b *Bench) factor(q *Query, r *Rewrite) bool {
-	rewritten, err := r.evaluated(q)
-	if err != nil {
-		return false
-	}
-	both := slices.ContainsFunc(b.requestSelectors(q), func(s Selector) bool { return roleOf(s) == bothRole })
+func (a attempt) factor() bool {
+	r := a.r
+	both := slices.ContainsFunc(a.requestSelectors(a.q), func(s Selector) bool { return roleOf(s) == bothRole })
 	if !both || r.Form == Keep || r.Form == Either {
 		return true
 	}
-	old, _, err := q.watched()
-	if err != nil {
-		return false
-	}
-	now, _, err := rewritten.watched()
-	if err != nil {
-		return false
-	}
-	usual, err := b.usual(q)
-	if err != nil {
-		return false
-	}
-	for _, v := range usual {
-		was, errWas := b.result(old, 0, v)
-		is, errIs := b.result(now, 0, v)
+	for _, v := range a.usual {
+		was, errWas := a.result(a.old, 0, v)
+		is, errIs := a.result(a.now, 0, v)
 		if errWas != nil || errIs != nil {
 			return false
 		}
@@ -271,73 +283,47 @@ func (b *Bench) factor(q *Query, r *Rewrite) bool {
 		r.Factor = 1
 		return true
 	}
-	if cmp, ok := unwrap(q.Expr).(*parser.BinaryExpr); ok && cmp.Op.IsComparisonOperator() {
+	if cmp, ok := unwrap(a.q.Expr).(*parser.BinaryExpr); ok && cmp.Op.IsComparisonOperator() {
 		if threshold, ok := unwrap(cmp.RHS).(*parser.NumberLiteral); ok {
 			p := threshold.PositionRange()
 			edit := Edit{int(p.Start), int(p.End), strconv.FormatFloat(threshold.Val/r.Factor, 'g', 6, 64)}
 			r.Edits, r.literalEdits = append(r.Edits, edit), append(r.literalEdits, edit)
-			return r.apply(q)
+			return r.apply(a.q)
 		}
 	}
 	return true
 }
 
-// usual lists the variants that a proof is made with: those that both data plane modes can count alike.
-func (b *Bench) usual(q *Query) ([]int, error) {
-	order, err := needed(q, b.in.Rules)
-	if err != nil {
-		return nil, err
-	}
-	usual, _ := judge{Bench: b, q: q, order: order}.asked()
-	return usual, nil
-}
-
 // unequal says how the rewrite in a state differs from the original on the old model; "" when it does not.
-func (b *Bench) unequal(q *Query, r *Rewrite, state int) string {
-	rewritten, err := r.evaluated(q)
-	if err != nil {
-		return err.Error()
-	}
-	old, _, err := q.watched()
-	if err != nil {
-		return err.Error()
-	}
-	now, _, err := rewritten.watched()
-	if err != nil {
-		return err.Error()
-	}
+func (a attempt) unequal(state int) string {
 	exercised := false
-	usual, err := b.usual(q)
-	if err != nil {
-		return err.Error()
-	}
-	for _, v := range usual {
-		was, errWas := b.result(old, 0, v)
-		is, errIs := b.result(now, state, v)
-		if errWas != nil || errIs != nil {
-			return fmt.Sprint("it cannot be evaluated: ", errWas, errIs)
+	for _, v := range a.usual {
+		was, errWas := a.result(a.old, 0, v)
+		is, errIs := a.result(a.now, state, v)
+		if err := errors.Join(errWas, errIs); err != nil {
+			return fmt.Sprint("it cannot be evaluated: ", err)
 		}
 		was, is = numbers(was), numbers(is)
 		for i := range is {
-			is[i].Value *= r.Factor
+			is[i].Value *= a.r.Factor
 		}
 		exercised = exercised || len(was) > 0
 		if !was.Equal(is) {
-			return b.because(was, is, state, v)
+			return a.because(was, is, state, v)
 		}
-		if q.Alerting() {
-			fired, errFired := b.result(q, 0, v)
-			fires, errFires := b.result(rewritten, state, v)
-			if errFired != nil || errFires != nil {
-				return fmt.Sprint("it cannot be evaluated: ", errFired, errFires)
+		if a.q.Alerting() {
+			fired, errFired := a.result(a.q, 0, v)
+			fires, errFires := a.result(a.rewritten, state, v)
+			if err := errors.Join(errFired, errFires); err != nil {
+				return fmt.Sprint("it cannot be evaluated: ", err)
 			}
 			exercised = exercised || len(fired) > 0
 			if (len(fired) > 0) != (len(fires) > 0) {
-				return "with " + b.variants[v].name + " it does not fire as the original did"
+				return "with " + a.variants[v].name + " it does not fire as the original did"
 			}
 		}
 	}
-	if !exercised && !onlyAbsent(q) {
+	if !exercised && !onlyAbsent(a.q) {
 		return "no modelled traffic exercises it"
 	}
 	return ""

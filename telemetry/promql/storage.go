@@ -21,13 +21,29 @@ const scrapeInterval = 15_000
 
 // timed is a series that lives from start to end, in milliseconds.
 type timed struct {
-	series.Series
-	labels     labels.Labels
-	start, end int64
+	name   string
+	labels labels.Labels
+	// rate is the growth each second of a counter, value what a gauge says.
+	rate, value float64
+	gauge       bool
+	from        *origin
+	start, end  int64
 	// base is what a counter starts at.
 	base float64
 	// vanishes says that the target is gone at the end: Prometheus marks the series stale.
 	vanishes bool
+}
+
+func newTimed(one series.Series, from *origin) timed {
+	b := labels.NewScratchBuilder(len(one.Labels) + 1)
+	b.Add(nameLabel, one.Name)
+	for name, v := range one.Labels {
+		if v != "" {
+			b.Add(name, v)
+		}
+	}
+	b.Sort()
+	return timed{name: one.Name, labels: b.Labels(), rate: one.Rate, value: one.Value, gauge: one.Gauge, from: from, end: math.MaxInt64 / 2}
 }
 
 // synthetic is a Prometheus storage that makes the samples of the model when it is asked for them, so a window
@@ -36,48 +52,9 @@ type synthetic struct {
 	all []timed
 	// recorded are series with samples, made by recording rules.
 	recorded []storage.Series
-	// named spans the series of a metric in all, which is sorted by name; made by the first Select.
-	named map[string][2]int
 }
 
-// of gives the series that a selector can take: those of its metric, when it names one.
-func (s *synthetic) of(ms []*labels.Matcher) []timed {
-	if s.named == nil {
-		s.named = map[string][2]int{}
-		for i, t := range s.all {
-			span, ok := s.named[t.Name]
-			if !ok {
-				span[0] = i
-			}
-			span[1] = i + 1
-			s.named[t.Name] = span
-		}
-	}
-	for _, m := range ms {
-		if m.Name == nameLabel && m.Type == labels.MatchEqual {
-			span := s.named[m.Value]
-			return s.all[span[0]:span[1]]
-		}
-	}
-	return s.all
-}
-
-func (s *synthetic) add(all []series.Series, start, end int64) {
-	for _, one := range all {
-		b := labels.NewScratchBuilder(len(one.Labels) + 1)
-		b.Add(nameLabel, one.Name)
-		for name, v := range one.Labels {
-			if v != "" {
-				b.Add(name, v)
-			}
-		}
-		b.Sort()
-		s.all = append(s.all, timed{Series: one, labels: b.Labels(), start: start, end: end})
-	}
-	s.all = merged(s.all)
-}
-
-// merged adds up series of one identity: two calls with the same labels are one series.
+// merged sorts by labels and start, and adds up series of one identity: two calls with the same labels are one series.
 func merged(all []timed) []timed {
 	slices.SortStableFunc(all, func(a, b timed) int {
 		if c := labels.Compare(a.labels, b.labels); c != 0 {
@@ -88,7 +65,7 @@ func merged(all []timed) []timed {
 	var out []timed
 	for _, t := range all {
 		if n := len(out); n > 0 && out[n-1].start == t.start && labels.Equal(out[n-1].labels, t.labels) {
-			out[n-1].Rate += t.Rate
+			out[n-1].rate += t.rate
 			continue
 		}
 		out = append(out, t)
@@ -115,7 +92,7 @@ func (s *synthetic) LabelNames(context.Context, *storage.LabelHints, ...*labels.
 // Select implements storage.Querier.
 func (s *synthetic) Select(_ context.Context, _ bool, hints *storage.SelectHints, ms ...*labels.Matcher) storage.SeriesSet {
 	var found []storage.Series
-	all := s.of(ms)
+	all := s.all
 	for i := 0; i < len(all); {
 		// Lives of one series are neighbours.
 		j := i + 1
@@ -162,9 +139,9 @@ func (t timed) samples(hints *storage.SelectHints) []chunks.Sample {
 	from, to := max(hints.Start, t.start), min(hints.End, t.end)
 	var all []chunks.Sample
 	for at := (from + step - 1) / step * step; at <= to; at += step {
-		v := t.Value
-		if !t.Gauge {
-			v = t.base + t.Rate*float64(at-t.start)/1000
+		v := t.value
+		if !t.gauge {
+			v = t.base + t.rate*float64(at-t.start)/1000
 		}
 		all = append(all, sample{at, v})
 	}

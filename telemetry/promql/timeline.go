@@ -6,6 +6,8 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/prometheus/prometheus/model/labels"
 )
 
 // Stage is a span of a timeline: a state of the bench, and the traffic while it lasts.
@@ -23,15 +25,23 @@ type Stage struct {
 
 // Timeline is the series of stages that follow each other.
 type Timeline struct {
-	bench *Bench
-	db    *synthetic
+	bench  *Bench
+	stages []laid
+	// dbs by the ids of the selectors that they hold the series of.
+	dbs map[string]*synthetic
+}
+
+// laid is a stage with what is emitted in it, from a time in milliseconds on.
+type laid struct {
+	blocks   []*block
+	from     int64
+	restarts bool
 }
 
 // Timeline lays out stages in time. Series of a new stage are first scraped one interval (15 s) after it begins
 // (observability.md 1.10); a series that is gone is marked stale, as Prometheus does.
 func (b *Bench) Timeline(stages []Stage) (*Timeline, error) {
-	t := &Timeline{bench: b, db: &synthetic{}}
-	var open []timed
+	t := &Timeline{bench: b, dbs: map[string]*synthetic{}}
 	for i, st := range stages {
 		if st.State < 0 || st.State >= len(b.states) {
 			return nil, fmt.Errorf("promql: stage %d: no such state", i)
@@ -39,74 +49,95 @@ func (b *Bench) Timeline(stages []Stage) (*Timeline, error) {
 		if i > 0 && st.From <= stages[i-1].From {
 			return nil, fmt.Errorf("promql: stage %d does not begin after the one before", i)
 		}
-		traffic := b.in.Traffic
-		if st.Traffic != nil {
-			traffic = *st.Traffic
-		}
-		from := int64(0)
+		l := laid{restarts: st.Restarts}
 		if i > 0 {
-			from = steady + st.From.Milliseconds()
+			l.from = steady + st.From.Milliseconds()
 		}
-		next, err := steadyDB(traffic, b.states[st.State])
+		var err error
+		if st.Traffic == nil {
+			l.blocks, err = b.at(st.State, 0)
+		} else {
+			l.blocks, err = b.stock.of(*st.Traffic, st.Traffic.Everyone(), b.states[st.State])
+		}
 		if err != nil {
 			return nil, err
 		}
-		open = t.advance(open, next.all, from, st.Restarts, i == 0)
+		t.stages = append(t.stages, l)
 	}
-	t.db.all = append(t.db.all, open...)
-	slices.SortStableFunc(t.db.all, func(a, b timed) int {
-		if c := strings.Compare(a.Key(), b.Key()); c != 0 {
+	return t, nil
+}
+
+// db is the storage of the series that a query takes.
+func (t *Timeline) db(p *prepared) (*synthetic, error) {
+	var ids []string
+	for _, l := range p.leaves {
+		ids = append(ids, l.id)
+	}
+	key := strings.Join(ids, "\n")
+	if db, ok := t.dbs[key]; ok {
+		return db, nil
+	}
+	var past, open []timed
+	for i, st := range t.stages {
+		next, err := t.bench.stock.db(st.blocks, p.leaves)
+		if err != nil {
+			return nil, err
+		}
+		ended := advance(open, next.all, st, i == 0)
+		past, open = append(past, ended...), next.all
+	}
+	all := append(past, open...)
+	slices.SortStableFunc(all, func(a, b timed) int {
+		if c := labels.Compare(a.labels, b.labels); c != 0 {
 			return c
 		}
 		return int(min(1, max(-1, a.start-b.start)))
 	})
-	return t, nil
+	t.dbs[key] = &synthetic{all: all}
+	return t.dbs[key], nil
 }
 
-// advance ends the open series at a step, and opens those of the next stage.
-func (t *Timeline) advance(open, next []timed, from int64, restarts, first bool) []timed {
+// advance ends the open series at a stage, and opens those that come next.
+func advance(open, next []timed, st laid, first bool) (ended []timed) {
 	was := map[string]int{}
 	for i, o := range open {
-		was[o.Key()] = i
+		was[string(o.labels.Bytes(nil))] = i
 	}
-	goesOn := map[string]bool{}
+	goesOn := map[int]bool{}
 	for i := range next {
 		n := &next[i]
-		n.start, n.end = from/scrapeInterval*scrapeInterval+scrapeInterval, math.MaxInt64/2
+		n.start, n.end = st.from/scrapeInterval*scrapeInterval+scrapeInterval, math.MaxInt64/2
 		if first {
 			n.start = 0
 		}
-		o, ok := was[n.Key()]
+		o, ok := was[string(n.labels.Bytes(nil))]
 		if !ok {
 			continue
 		}
-		goesOn[n.Key()] = true
-		if !restarts {
-			n.base = open[o].base + open[o].Rate*float64(n.start-open[o].start)/1000
+		goesOn[o] = true
+		if !st.restarts {
+			n.base = open[o].base + open[o].rate*float64(n.start-open[o].start)/1000
 		}
 	}
-	for _, o := range open {
-		o.end = from
-		o.vanishes = !goesOn[o.Key()]
-		t.db.all = append(t.db.all, o)
+	for i, o := range open {
+		o.end = st.from
+		o.vanishes = !goesOn[i]
+		ended = append(ended, o)
 	}
-	return next
+	return ended
 }
 
 // At evaluates a query at a time of the timeline.
 func (t *Timeline) At(q *Query, at time.Duration) (Result, error) {
-	return t.bench.timelineLook(q, t.db, steady+at.Milliseconds())
-}
-
-func (b *Bench) timelineLook(q *Query, db *synthetic, at int64) (Result, error) {
-	if len(b.in.Rules) > 0 {
-		own := *db
-		db = &own
-		if err := b.prover.record(q, b.in.Rules, db, at-3600_000, at); err != nil {
-			return nil, err
-		}
+	p := t.bench.prepare(q)
+	if p.err != nil {
+		return nil, p.err
 	}
-	return b.prover.at(q.Filled, db, at)
+	db, err := t.db(p)
+	if err != nil {
+		return nil, err
+	}
+	return t.bench.prover.look(q, p.order, db, steady+at.Milliseconds())
 }
 
 // AlertState is what an alert is at a time. The zero value is unknown.

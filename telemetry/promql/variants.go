@@ -12,6 +12,8 @@ import (
 type variant struct {
 	name    string
 	traffic Traffic
+	// everyone of the traffic.
+	everyone []series.Workload
 	// rare marks traffic in which the two data plane modes differ by design (errors that a proxy makes itself,
 	// callers that no waypoint sees). It is used only for what other traffic does not exercise.
 	rare bool
@@ -54,7 +56,7 @@ func variants(t Traffic) []variant {
 		c.From = outside()
 		strangers.traffic.Calls = append(strangers.traffic.Calls, c)
 	}
-	return []variant{
+	all := []variant{
 		{name: "the known traffic", traffic: t},
 		each("no errors", func(c *series.Call) { c.Errors, c.Unrouted = 0, 0 }),
 		failing("a tenth of the requests failing", ""),
@@ -76,4 +78,8 @@ func variants(t Traffic) []variant {
 		strangers,
 		unrouted,
 	}
+	for i := range all {
+		all[i].everyone = all[i].traffic.Everyone()
+	}
+	return all
 }

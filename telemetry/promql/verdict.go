@@ -78,65 +78,6 @@ type Evidence struct {
 	Facts []string
 }
 
-// Input is what a query is judged by.
-type Input struct {
-	Traffic Traffic
-	// Rules are the recording rules that were read, followed to where their result is used.
-	Rules []Rule
-}
-
-// Bench holds the series of a plan's states for the same traffic, so that many queries are judged without
-// making them anew. It is not safe for concurrent use.
-type Bench struct {
-	prover prover
-	in     Input
-	// states with the stranger of the security variants in them.
-	states   []series.State
-	variants []variant
-	// dbs by state and variant; nil until needed.
-	dbs [][]*synthetic
-}
-
-// NewBench prepares the states of a plan, in their order. It fails when the series of a state cannot be told:
-// an unknown or mixed data plane mode, an unknown protocol.
-func NewBench(in Input, states []series.State) (*Bench, error) {
-	b := &Bench{prover: newProver(), in: in, variants: variants(in.Traffic)}
-	for _, c := range in.Traffic.Calls {
-		if c.Rate <= 0 || math.IsNaN(c.Rate) || math.IsInf(c.Rate, 0) {
-			return nil, fmt.Errorf("promql: the call of %s to %s has no rate: without traffic nothing can be compared", c.From.Ref, c.Service)
-		}
-	}
-	for _, s := range states {
-		if _, err := in.Traffic.emit(s); err != nil {
-			return nil, err
-		}
-		b.states = append(b.states, withOutside(s))
-		b.dbs = append(b.dbs, make([]*synthetic, len(b.variants)))
-	}
-	return b, nil
-}
-
-// db is the storage of a state with a variant of the traffic.
-func (b *Bench) db(state, v int) (*synthetic, error) {
-	if b.dbs[state][v] == nil {
-		db, err := steadyDB(b.variants[v].traffic, b.states[state])
-		if err != nil {
-			return nil, err
-		}
-		b.dbs[state][v] = db
-	}
-	return b.dbs[state][v], nil
-}
-
-// result of a query in a state with a variant of the traffic.
-func (b *Bench) result(q *Query, state, v int) (Result, error) {
-	db, err := b.db(state, v)
-	if err != nil {
-		return nil, err
-	}
-	return b.prover.look(q, db, b.in.Rules)
-}
-
 // Judge compares a query in two states.
 func Judge(q *Query, before, after series.State, in Input) Finding {
 	b, err := NewBench(in, []series.State{before, after})
@@ -151,25 +92,27 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if before < 0 || after < 0 || max(before, after) >= len(b.states) {
 		return Finding{Reason: "no such state"}
 	}
-	order, err := needed(q, b.in.Rules)
-	if err != nil {
-		return Finding{Reason: err.Error()}
+	b.forget()
+	p := b.prepare(q)
+	if p.err != nil {
+		return Finding{Reason: p.err.Error()}
 	}
-	j := judge{Bench: b, q: q, order: order, was: before, is: after, before: b.states[before], after: b.states[after]}
-	if f, done := j.unmodelled(order); done {
+	j := judge{Bench: b, prepared: p, q: q, was: before, is: after, before: b.states[before], after: b.states[after]}
+	if f, done := j.unmodelled(); done {
 		return f
 	}
 	if err := bounded(q); err != nil {
 		return Finding{Reason: err.Error()}
 	}
 	f, v := j.value()
-	if f.Evidence, err = evidenceOf(q, order, b.variants[v].traffic, j.before, j.after); err != nil {
+	var err error
+	if f.Evidence, err = j.evidenceOf(v); err != nil {
 		return Finding{Reason: err.Error()}
 	}
 	if f.Verdict == Unaffected {
 		j.sameNumber(&f)
 	}
-	if text := b.blindTo(q, order, before, after); text != "" && f.Verdict == Unaffected {
+	if text := b.blindTo(q, before, after); text != "" && f.Verdict == Unaffected {
 		f.Verdict, f.Reason = CannotTell, text+" selects nothing of the known traffic, in neither state"
 	}
 	if q.Alerting() {
@@ -179,49 +122,23 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	return f
 }
 
-// blindTo is the text of a selector that takes nothing in any of the states, with any traffic: what is said of its query
-// would rest on nothing. absent() of a service that nobody knows is equal in all states, and means nothing.
-func (b *Bench) blindTo(q *Query, order []Rule, states ...int) string {
-	for _, l := range leaves(q, order) {
-		if !b.sees(l.Selector, states) {
-			return l.text
-		}
-	}
-	return ""
-}
-
-func (b *Bench) sees(s Selector, states []int) bool {
-	for _, state := range states {
-		for v := range b.variants {
-			db, err := b.db(state, v)
-			if err != nil {
-				return false
-			}
-			if slices.ContainsFunc(db.of(s.Matchers), func(t timed) bool { return matchesAll(t.labels, s.Matchers) }) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
 type judge struct {
 	*Bench
+	*prepared
 	q             *Query
-	order         []Rule
 	was, is       int
 	before, after series.State
 }
 
 // asked lists the variants that a query is asked with, by index: first the usual ones, then the rare ones.
-func (j judge) asked() (usual, rare []int) {
+func (b *Bench) asked(q *Query) (usual, rare []int) {
 	security := false
-	for _, s := range leaves(j.q, j.order) {
+	for _, s := range b.prepare(q).leaves {
 		for _, m := range s.Matchers {
 			security = security || m.Name == "connection_security_policy" || m.Name == "source_principal"
 		}
 	}
-	for i, v := range j.variants {
+	for i, v := range b.variants {
 		switch {
 		case v.rare:
 			rare = append(rare, i)
@@ -233,10 +150,10 @@ func (j judge) asked() (usual, rare []int) {
 }
 
 // unmodelled settles queries on metrics that the model does not have.
-func (j judge) unmodelled(order []Rule) (Finding, bool) {
+func (j judge) unmodelled() (Finding, bool) {
 	var foreign, unknown []string
 	silent, dead, modelled := "", "", 0
-	for _, s := range leaves(j.q, order) {
+	for _, s := range j.leaves {
 		switch class, why := classify(s.Selector); class {
 		case classModelled:
 			modelled++
@@ -268,11 +185,9 @@ func (j judge) unmodelled(order []Rule) (Finding, bool) {
 // value compares the value that the query shows or watches: without the alert's comparison, and without the
 // default that hides silence. The first traffic that tells the states apart counts; its index is returned.
 func (j judge) value() (Finding, int) {
-	q, defaulted, err := j.q.watched()
-	if err != nil {
-		return Finding{Reason: err.Error()}, 0
-	}
-	usual, rare := j.asked()
+	q := j.watched
+	var err error
+	usual, rare := j.asked(j.q)
 	first, at := Finding{}, -1
 	for _, v := range append(usual, rare...) {
 		if j.variants[v].rare && at >= 0 && len(first.Before) > 0 {
@@ -289,7 +204,7 @@ func (j judge) value() (Finding, int) {
 		if !f.Before.Equal(f.After) {
 			j.compare(&f, v)
 			f.Reason += " (" + j.variants[v].name + ")"
-			f.LooksHealthy = f.Verdict == GoesSilent && defaulted
+			f.LooksHealthy = f.Verdict == GoesSilent && j.defaulted
 			return f, v
 		}
 		if at < 0 || len(first.Before) == 0 {
@@ -398,9 +313,14 @@ func (r Result) sum() float64 {
 
 // multiplicities says whether some selector counts some call no more, more often, or less often than before.
 func (j judge) multiplicities(v int) (lost, more, fewer bool) {
-	for _, s := range leaves(j.q, j.order) {
-		for _, c := range j.variants[v].traffic.Calls {
-			was, now := counted(s.Selector, c, j.before), counted(s.Selector, c, j.after)
+	before, errBefore := j.at(j.was, v)
+	after, errAfter := j.at(j.is, v)
+	if errBefore != nil || errAfter != nil {
+		return false, false, false
+	}
+	for _, l := range j.leaves {
+		for i := range j.variants[v].traffic.Calls {
+			was, now := j.counted(l, before[i]), j.counted(l, after[i])
 			lost = lost || was > 0 && now == 0
 			more = more || was > 0 && now > was || was == 0 && now > 1
 			fewer = fewer || now > 0 && now < was
@@ -410,16 +330,14 @@ func (j judge) multiplicities(v int) (lost, more, fewer bool) {
 }
 
 // counted is how many emitters' series of a call the selector takes.
-func counted(s Selector, c series.Call, state series.State) int {
-	all, err := series.Emit(c, state)
+func (b *Bench) counted(l leaf, of *block) int {
+	all, err := b.stock.pick(of, l.id, l.Selector)
 	if err != nil {
 		return 0
 	}
 	seen := map[series.Emitter]bool{}
 	for _, one := range all {
-		if s.Matches(one.Name, one.Labels) {
-			seen[one.Emitter] = true
-		}
+		seen[one.from.emitter] = true
 	}
 	return len(seen)
 }
@@ -428,7 +346,7 @@ func counted(s Selector, c series.Call, state series.State) int {
 func (j judge) alert(f Finding) Finding {
 	var sleeps, barks string
 	exercised := false
-	usual, rare := j.asked()
+	usual, rare := j.asked(j.q)
 	for _, i := range append(usual, rare...) {
 		v := j.variants[i]
 		if v.rare && exercised {

@@ -40,22 +40,44 @@ func (s Series) Key() string {
 	return b.String()
 }
 
+// Situation is all of a state that the series of a call depend on: where it is the same, so are the series.
+type Situation struct {
+	Path Path
+	// Waypoint of the service; the zero value without one.
+	Waypoint Waypoint
+	// ServerSilenced and WaypointSilenced say whose metrics Telemetry switched off.
+	ServerSilenced, WaypointSilenced bool
+}
+
+// SituationOf fails as PathOf and Emit do.
+func SituationOf(c Call, s State) (Situation, error) {
+	p, err := PathOf(c, s)
+	if err != nil {
+		return Situation{}, err
+	}
+	if c.Protocol != HTTP && c.Protocol != GRPC && c.Protocol != TCP {
+		return Situation{}, &ProtocolError{Service: c.Service}
+	}
+	w := s.Waypoints[c.Service]
+	return Situation{Path: p, Waypoint: w, ServerSilenced: s.NoServerMetrics[c.To.Ref], WaypointSilenced: s.NoServerMetrics[w.Ref]}, nil
+}
+
 // Emit is what all emitters on the path of a call report in a state, ordered by row and family. It fails when
 // the mode of an end, or the protocol, is not known.
-func Emit(c Call, s State) ([]Series, error) {
-	p, err := PathOf(c, s)
+func Emit(c Call, s State) ([]Series, error) { return EmitFamily(c, s, "") }
+
+// EmitFamily is Emit for one of Families by its name; "" is all of them.
+func EmitFamily(c Call, s State, name string) ([]Series, error) {
+	situation, err := SituationOf(c, s)
 	if err != nil {
 		return nil, err
 	}
-	if c.Protocol != HTTP && c.Protocol != GRPC && c.Protocol != TCP {
-		return nil, &ProtocolError{Service: c.Service}
-	}
 	var all []Series
 	for _, row := range Rows() {
-		if !row.Emits(p) || silenced(row, c, s) {
+		if !row.Emits(situation.Path) || silenced(row, situation) {
 			continue
 		}
-		all = append(all, emitRow(row, c, s, p)...)
+		all = append(all, emitRow(row, c, s, situation.Path, name)...)
 	}
 	return all, nil
 }
@@ -68,12 +90,12 @@ func (e *ProtocolError) Error() string {
 }
 
 // silenced: Telemetry that disables SERVER metrics switches a waypoint off completely (observability.md 1.6).
-func silenced(row Row, c Call, s State) bool {
+func silenced(row Row, s Situation) bool {
 	switch row.Emitter {
 	case SidecarServer:
-		return s.NoServerMetrics[c.To.Ref]
+		return s.ServerSilenced
 	case WaypointProxy:
-		return s.NoServerMetrics[s.Waypoints[c.Service].Ref]
+		return s.WaypointSilenced
 	}
 	return false
 }
@@ -114,12 +136,15 @@ func outcomes(c Call, row Row, p Path, request bool) []outcome {
 	return all
 }
 
-func emitRow(row Row, c Call, s State, p Path) []Series {
+func emitRow(row Row, c Call, s State, p Path, only string) []Series {
 	request := row.Requests && c.Protocol != TCP
 	var all []Series
 	for _, o := range outcomes(c, row, p, request) {
 		labels := callLabels(row, c, s, p, o)
 		for _, f := range Families() {
+			if only != "" && f.Name != only {
+				continue
+			}
 			if f.Request != request || f.OnlyGRPC && c.Protocol != GRPC || f.OnlyZtunnel && !row.Node {
 				continue
 			}

@@ -1,7 +1,9 @@
 package series
 
 import (
+	"fmt"
 	"slices"
+	"strings"
 
 	"github.com/ambientplan/ambientplan/mesh"
 )
@@ -80,6 +82,23 @@ func Workloads(ws []Workload, s State) ([]Series, error) {
 		all = append(all, proxySeries(w, func(f WorkloadFamily) float64 { return f.Waypoint })...)
 	}
 	return append(all, istiodSeries(clients, injected)...), nil
+}
+
+// Footprint is all of a state that Workloads depends on, as one string: where it is the same, so are the series. It
+// fails as Workloads does.
+func Footprint(ws []Workload, s State) (string, error) {
+	var b strings.Builder
+	for _, w := range ws {
+		mode, err := modeOf(w.Ref, s)
+		if err != nil {
+			return "", err
+		}
+		fmt.Fprintf(&b, "%q %q %q %q %q %q %d\n", w.Namespace, w.Name, w.App, w.Version, w.ServiceAccount, w.Node, mode)
+	}
+	for _, w := range s.Waypointed() {
+		fmt.Fprintf(&b, "waypoint %q %q %q %q %q %q\n", w.Namespace, w.Name, w.App, w.Version, w.ServiceAccount, w.Node)
+	}
+	return b.String(), nil
 }
 
 // PodFamilies are metrics of kube-state-metrics that each pod has, with a proxy or without.
