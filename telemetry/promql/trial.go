@@ -79,15 +79,15 @@ func RewriteAll(trials []Trial, n Names) Rewrite {
 
 // sees says that the bench's traffic is such that something can be said of the query.
 func (t Trial) sees() bool {
-	order, err := needed(t.Query, t.Bench.in.Rules)
-	if err != nil || len(t.Bench.states) == 0 || bounded(t.Query) != nil {
+	t.Bench.forget()
+	if t.Bench.prepare(t.Query).err != nil || len(t.Bench.states) == 0 || bounded(t.Query) != nil {
 		return false
 	}
 	every := make([]int, len(t.Bench.states))
 	for i := range every {
 		every[i] = i
 	}
-	return t.Bench.blindTo(t.Query, order, every...) == ""
+	return t.Bench.blindTo(t.Query, every...) == ""
 }
 
 // together proves one way of rewriting on all trials. It fails when it does not fit one of them, is not the original
