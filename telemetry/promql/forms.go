@@ -91,6 +91,20 @@ type names struct {
 	principals, workloads, gateways string
 }
 
+// gateways are the names of the workloads that are gateways in some state, as regular expressions, sorted.
+func (b *Bench) gateways() []string {
+	var all []string
+	for _, s := range b.states {
+		for _, w := range b.in.Traffic.Everyone() {
+			if s.Modes[w.Ref] == mesh.ModeGateway {
+				all = append(all, regexp.QuoteMeta(w.Name))
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
+
 func namesOf(states []series.State, t Traffic) names {
 	var principals, workloads, gateways []string
 	for _, s := range states {

@@ -33,6 +33,8 @@ type Rewrite struct {
 	// Connections is the L4 form, offered where requests are not counted at all; it counts connections, so a human
 	// must set its threshold anew. "" when the query asks for what connections do not have.
 	Connections string
+	// Offers are other queries for the same purpose, where no form is proved in every state.
+	Offers []Offer
 
 	// literal is Text with the new values of the variables in it, made by literalEdits.
 	literal      string
@@ -71,14 +73,15 @@ func (b *Bench) Rewrite(q *Query) Rewrite {
 	if b.prepare(q).err != nil || len(b.states) == 0 || bounded(q) != nil {
 		return none
 	}
+	n := namesOf(b.states, b.in.Traffic)
 	every := make([]int, len(b.states))
 	for i := range every {
 		every[i] = i
 	}
 	if b.blindTo(q, every...) != "" {
+		none.Offers = b.offers(q, n)
 		return none
 	}
-	n := namesOf(b.states, b.in.Traffic)
 	best := none
 	tried := map[string]bool{}
 	consider := func(r Rewrite) bool {
@@ -106,6 +109,9 @@ func (b *Bench) Rewrite(q *Query) Rewrite {
 	}
 	if len(best.Failed) > 0 {
 		best.Connections = b.connections(q, n)
+	}
+	if !best.Complete() {
+		best.Offers = b.offers(q, n)
 	}
 	return best
 }

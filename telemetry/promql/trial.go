@@ -47,11 +47,16 @@ func (n Names) patterns() names {
 // one that is right in most states is returned with those where it is not. Trials whose traffic the query does not
 // select say nothing and are left out; without any that says something nothing is proposed.
 func RewriteAll(trials []Trial, n Names) Rewrite {
+	patterns := n.patterns()
+	all := trials
 	trials = slices.DeleteFunc(slices.Clone(trials), func(t Trial) bool { return !t.sees() })
 	if len(trials) == 0 {
-		return Rewrite{Factor: 1}
+		none := Rewrite{Factor: 1}
+		if len(all) > 0 {
+			none.Text, none.Offers = all[0].Query.Text, all[0].Bench.offers(all[0].Query, patterns)
+		}
+		return none
 	}
-	patterns := n.patterns()
 	first := trials[0]
 	best := Rewrite{Text: first.Query.Text, Factor: 1}
 	tried := map[string]bool{}
@@ -73,6 +78,9 @@ func RewriteAll(trials []Trial, n Names) Rewrite {
 	}
 	if len(best.Failed) > 0 {
 		best.Connections = first.Bench.connections(first.Query, patterns)
+	}
+	if !best.Complete() {
+		best.Offers = first.Bench.offers(first.Query, patterns)
 	}
 	return best
 }
