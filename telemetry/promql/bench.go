@@ -95,6 +95,9 @@ type prepared struct {
 	watched   *Query
 	defaulted bool
 	err       error
+	// extra are variants that were searched for this query.
+	extra    []int
+	searched bool
 }
 
 func (b *Bench) prepare(q *Query) *prepared {
@@ -109,6 +112,32 @@ func (b *Bench) prepare(q *Query) *prepared {
 	}
 	b.prepared[key] = p
 	return p
+}
+
+// asked lists the variants that a query is asked with, by index: first the usual ones and those that were searched for
+// it, then the rare ones.
+func (b *Bench) asked(q *Query) (usual, rare []int) {
+	p := b.prepare(q)
+	b.searched(q, p)
+	security := false
+	for _, s := range p.leaves {
+		for _, m := range s.Matchers {
+			security = security || m.Name == "connection_security_policy" || m.Name == "source_principal"
+		}
+	}
+	for i, v := range b.variants {
+		switch {
+		case v.query != nil:
+			if slices.Contains(p.extra, i) {
+				usual = append(usual, i)
+			}
+		case v.rare:
+			rare = append(rare, i)
+		case !v.security || security:
+			usual = append(usual, i)
+		}
+	}
+	return usual, rare
 }
 
 // forget drops what is remembered, when that is much. Only between queries: what was handed out stays as it is.
@@ -220,17 +249,18 @@ func (b *Bench) result(q *Query, state, v int) (Result, error) {
 // blindTo is the text of a selector that takes nothing in any of the states, with any traffic: what is said of its query
 // would rest on nothing. absent() of a service that nobody knows is equal in all states, and means nothing.
 func (b *Bench) blindTo(q *Query, states ...int) string {
+	usual, rare := b.asked(q)
 	for _, l := range b.prepare(q).leaves {
-		if !b.sees(l, states) {
+		if !b.sees(l, states, append(usual, rare...)) {
 			return l.text
 		}
 	}
 	return ""
 }
 
-func (b *Bench) sees(l leaf, states []int) bool {
+func (b *Bench) sees(l leaf, states, variants []int) bool {
 	for _, state := range states {
-		for v := range b.variants {
+		for _, v := range variants {
 			if n, err := b.printOf(l, state, v); err != nil || n != nothing {
 				return err == nil
 			}

@@ -61,7 +61,7 @@ func TestReporterFromVariable(t *testing.T) {
 			name: "both sides selected counted twice, which nothing does any more", plan: "both at once",
 			expr: `sum(rate(istio_requests_total{reporter=~"$both",` + service + `}[5m]))`,
 			want: `sum(rate(istio_requests_total{reporter=~"$both",` + service + `}[5m]))`,
-			form: promql.Keep,
+			form: promql.N, variable: both,
 		},
 		{
 			name: "both sides selected in a ratio: the weight cancels", plan: "both at once",

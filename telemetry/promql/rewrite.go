@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -39,6 +40,7 @@ type Rewrite struct {
 	// literal is Text with the new values of the variables in it, made by literalEdits.
 	literal      string
 	literalEdits []Edit
+	misses       int
 }
 
 // Complete says that the rewrite is proved in every state of the plan.
@@ -92,7 +94,7 @@ func (b *Bench) Rewrite(q *Query) Rewrite {
 		if !b.prove(q, &r) {
 			return false
 		}
-		if best.Form == NoForm || len(r.Failed) < len(best.Failed) {
+		if r.better(best) {
 			best = r
 		}
 		return best.Complete()
@@ -222,8 +224,9 @@ type attempt struct {
 	r *Rewrite
 	// q and rewritten are the whole queries, old and now what they watch.
 	q, rewritten, old, now *Query
-	// usual are the variants that a proof is made with: those that both data plane modes can count alike.
-	usual []int
+	// vs are the variants that the proof is made with; silent says that none of them exercises the query.
+	vs     []int
+	silent bool
 }
 
 func (b *Bench) attempt(q *Query, r *Rewrite) (attempt, error) {
@@ -237,7 +240,8 @@ func (b *Bench) attempt(q *Query, r *Rewrite) (attempt, error) {
 		return a, err
 	}
 	a.old, a.now = was.watched, is.watched
-	a.usual, _ = b.asked(q)
+	vs, ok := b.proving(q)
+	a.vs, a.silent = vs, !ok && !onlyAbsent(q)
 	return a, nil
 }
 
@@ -252,9 +256,17 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 	if a, err = b.attempt(q, r); err != nil {
 		return false
 	}
+	label := b.foreignLabel(q)
 	for i, s := range b.states {
 		why := a.unequal(i)
+		if why == "" && label != "" && b.moved(a.rewritten, i) {
+			why = "the model has no label " + label + ", so whether the new series have it is not known (Q24, Q25)"
+		}
 		switch {
+		case why == "" && a.silent && q.Alerting():
+			r.Failed = append(r.Failed, Failure{State: s.Name, Reason: "no modelled traffic makes it fire"})
+		case why == "" && a.silent:
+			r.Failed = append(r.Failed, Failure{State: s.Name, Reason: "no modelled traffic exercises it"})
 		case why == "":
 			r.Proved = append(r.Proved, s.Name)
 		case i == 0:
@@ -263,7 +275,28 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 			r.Failed = append(r.Failed, Failure{State: s.Name, Reason: why})
 		}
 	}
+	if len(r.Failed) > 0 {
+		r.misses = a.misses()
+	}
 	return true
+}
+
+// better says that a rewrite is right in more states than another or, in as many, with more kinds of traffic.
+func (r Rewrite) better(than Rewrite) bool {
+	return than.Form == NoForm || cmp.Or(len(r.Failed)-len(than.Failed), r.misses-than.misses) < 0
+}
+
+// misses counts with how much traffic, over all states, the rewrite is not the original on the old model.
+func (a attempt) misses() int {
+	n := 0
+	for state := range a.states {
+		for _, v := range a.vs {
+			if a.unlike(state, v) != "" {
+				n++
+			}
+		}
+	}
+	return n
 }
 
 // factor finds by how much the original overcounts on the old model, and divides the threshold in the query by it.
@@ -273,7 +306,7 @@ func (a attempt) factor() bool {
 	if !both || r.Form == Keep || r.Form == Either {
 		return true
 	}
-	for _, v := range a.usual {
+	for _, v := range a.vs {
 		was, errWas := a.result(a.old, 0, v)
 		is, errIs := a.result(a.now, 0, v)
 		if errWas != nil || errIs != nil {
@@ -289,8 +322,8 @@ func (a attempt) factor() bool {
 		r.Factor = 1
 		return true
 	}
-	if cmp, ok := unwrap(a.q.Expr).(*parser.BinaryExpr); ok && cmp.Op.IsComparisonOperator() {
-		if threshold, ok := unwrap(cmp.RHS).(*parser.NumberLiteral); ok {
+	if c, ok := unwrap(a.q.Expr).(*parser.BinaryExpr); ok && c.Op.IsComparisonOperator() {
+		if threshold, ok := unwrap(c.RHS).(*parser.NumberLiteral); ok {
 			p := threshold.PositionRange()
 			edit := Edit{int(p.Start), int(p.End), strconv.FormatFloat(threshold.Val/r.Factor, 'g', 6, 64)}
 			r.Edits, r.literalEdits = append(r.Edits, edit), append(r.literalEdits, edit)
@@ -302,35 +335,38 @@ func (a attempt) factor() bool {
 
 // unequal says how the rewrite in a state differs from the original on the old model; "" when it does not.
 func (a attempt) unequal(state int) string {
-	exercised := false
-	for _, v := range a.usual {
-		was, errWas := a.result(a.old, 0, v)
-		is, errIs := a.result(a.now, state, v)
-		if err := errors.Join(errWas, errIs); err != nil {
-			return fmt.Sprint("it cannot be evaluated: ", err)
-		}
-		was, is = numbers(was), numbers(is)
-		for i := range is {
-			is[i].Value *= a.r.Factor
-		}
-		exercised = exercised || len(was) > 0
-		if !was.Equal(is) {
-			return a.because(was, is, state, v)
-		}
-		if a.q.Alerting() {
-			fired, errFired := a.result(a.q, 0, v)
-			fires, errFires := a.result(a.rewritten, state, v)
-			if err := errors.Join(errFired, errFires); err != nil {
-				return fmt.Sprint("it cannot be evaluated: ", err)
-			}
-			exercised = exercised || len(fired) > 0
-			if (len(fired) > 0) != (len(fires) > 0) {
-				return "with " + a.variants[v].name + " it does not fire as the original did"
-			}
+	for _, v := range a.vs {
+		if why := a.unlike(state, v); why != "" {
+			return why
 		}
 	}
-	if !exercised && !onlyAbsent(a.q) {
-		return "no modelled traffic exercises it"
+	return ""
+}
+
+// unlike is unequal for one variant of the traffic.
+func (a attempt) unlike(state, v int) string {
+	was, errWas := a.result(a.old, 0, v)
+	is, errIs := a.result(a.now, state, v)
+	if err := errors.Join(errWas, errIs); err != nil {
+		return fmt.Sprint("it cannot be evaluated: ", err)
+	}
+	was, is = numbers(was), numbers(is)
+	for i := range is {
+		is[i].Value *= a.r.Factor
+	}
+	if !was.Equal(is) {
+		return a.because(was, is, state, v)
+	}
+	if !a.q.Alerting() {
+		return ""
+	}
+	fired, errFired := a.result(a.q, 0, v)
+	fires, errFires := a.result(a.rewritten, state, v)
+	if err := errors.Join(errFired, errFires); err != nil {
+		return fmt.Sprint("it cannot be evaluated: ", err)
+	}
+	if (len(fired) > 0) != (len(fires) > 0) {
+		return "with " + a.variants[v].name + " it does not fire as the original did"
 	}
 	return ""
 }

@@ -62,7 +62,7 @@ func RewriteAll(trials []Trial, n Names) Rewrite {
 	tried := map[string]bool{}
 	consider := func(build func(t Trial) (Rewrite, bool)) bool {
 		r, ok := together(trials, build, tried)
-		if ok && (best.Form == NoForm || len(r.Failed) < len(best.Failed)) {
+		if ok && r.better(best) {
 			best = r
 		}
 		return best.Complete()
@@ -123,6 +123,7 @@ func together(trials []Trial, build func(t Trial) (Rewrite, bool), tried map[str
 		all.Form = max(all.Form, r.Form)
 		all.Proved = append(all.Proved, r.Proved...)
 		all.Failed = append(all.Failed, r.Failed...)
+		all.misses += r.misses
 	}
 	return all, true
 }

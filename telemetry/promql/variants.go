@@ -19,6 +19,8 @@ type variant struct {
 	rare bool
 	// security marks traffic that only queries about identity and encryption are asked with.
 	security bool
+	// query is the first that this traffic was made for; nil for the traffic that all queries are asked with.
+	query *Query
 }
 
 // outside is a client that is not in the mesh: the caller that security alerts are about.

@@ -112,6 +112,9 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if f.Verdict == Unaffected {
 		j.sameNumber(&f)
 	}
+	if label := b.foreignLabel(q); label != "" && f.Verdict == Unaffected && newcomers(f.Evidence) {
+		f.Verdict, f.Reason = CannotTell, "the model has no label "+label+", so whether the new series have it is not known (Q24, Q25); "+f.Reason
+	}
 	if text := b.blindTo(q, before, after); text != "" && f.Verdict == Unaffected {
 		f.Verdict, f.Reason = CannotTell, text+" selects nothing of the known traffic, in neither state"
 	}
@@ -122,31 +125,21 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	return f
 }
 
+// newcomers says that a selector takes series of proxies that were not there before.
+func newcomers(all []Evidence) bool {
+	return slices.ContainsFunc(all, func(e Evidence) bool {
+		return slices.ContainsFunc(e.Gained, func(who string) bool {
+			return strings.HasPrefix(who, series.WaypointProxy.String()) || strings.HasPrefix(who, "ztunnel")
+		})
+	})
+}
+
 type judge struct {
 	*Bench
 	*prepared
 	q             *Query
 	was, is       int
 	before, after series.State
-}
-
-// asked lists the variants that a query is asked with, by index: first the usual ones, then the rare ones.
-func (b *Bench) asked(q *Query) (usual, rare []int) {
-	security := false
-	for _, s := range b.prepare(q).leaves {
-		for _, m := range s.Matchers {
-			security = security || m.Name == "connection_security_policy" || m.Name == "source_principal"
-		}
-	}
-	for i, v := range b.variants {
-		switch {
-		case v.rare:
-			rare = append(rare, i)
-		case !v.security || security:
-			usual = append(usual, i)
-		}
-	}
-	return usual, rare
 }
 
 // unmodelled settles queries on metrics that the model does not have.

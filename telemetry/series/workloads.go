@@ -112,7 +112,8 @@ func podSeries(w Workload) []Series {
 		l := map[string]string{"namespace": w.Namespace, "pod": w.Name + "-0", "job": "kube-state-metrics"}
 		switch name {
 		case "kube_pod_labels":
-			l["label_app"], l["label_version"], l["label_team"] = w.App, w.Version, "team-of-"+w.Namespace
+			// Whose team is said by the pod's own labels: a waypoint's pod does not have its servers'.
+			l["label_app"], l["label_version"], l["label_team"] = w.App, w.Version, "team-of-"+w.Name
 		case "kube_pod_status_ready":
 			l["condition"] = "true"
 		}
