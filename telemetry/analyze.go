@@ -1,0 +1,305 @@
+package telemetry
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/mesh"
+	"github.com/ambientplan/ambientplan/telemetry/promql"
+	"github.com/ambientplan/ambientplan/telemetry/source"
+	"github.com/ambientplan/ambientplan/telemetry/span"
+)
+
+// Input of an analysis.
+type Input struct {
+	// State is the mesh of today.
+	State *mesh.State
+	// Plan whose states are looked at, and what its states are.
+	Plan   *api.MigrationPlan
+	Planes *mesh.DataPlanes
+	// Files with dashboards, rules and the like.
+	Files []*source.File
+}
+
+// Result of an analysis.
+type Result struct {
+	Report *api.TelemetryReport
+	// Rewritten files, those in which something changes; sorted by path.
+	Rewritten []Rewritten
+}
+
+// Rewritten is a file as it should become.
+type Rewritten struct {
+	Path string
+	Data string
+	// Queries that were changed in it, and Variables whose definition was.
+	Queries   int
+	Variables []string
+}
+
+// analysis carries what an analysis gathers.
+type analysis struct {
+	in     Input
+	world  *world
+	report *api.TelemetryReport
+	// judged by query; recorded are rewrites of recording rules that were proved, by metric.
+	judged   []*judged
+	recorded map[string]*judged
+	// texts are findings by normalised query, since copies of dashboards are the rule.
+	edits map[*source.File][]span.Edit
+	// values are new values of dashboards' variables.
+	values map[*source.Variable]map[string]string
+}
+
+// judged is a query with its judgement and its rewrite.
+type judged struct {
+	*judgement
+	file    *source.File
+	rewrite *promql.Rewrite
+	simpler string
+	// written says that the file can be edited in place, notWritten why not.
+	written    bool
+	notWritten string
+	// by is the metric of the recording rule whose rewrite mends this query.
+	by string
+}
+
+// Analyze judges all queries of the files in all states of the plan. It fails only when ctx is done.
+func Analyze(ctx context.Context, in Input) (*Result, error) {
+	a := &analysis{
+		in: in, world: newWorld(in.State, in.Planes, in.Plan.Calls), recorded: map[string]*judged{},
+		edits: map[*source.File][]span.Edit{}, values: map[*source.Variable]map[string]string{},
+		report: &api.TelemetryReport{
+			TypeMeta: api.TypeMeta{APIVersion: api.APIVersion, Kind: "TelemetryReport"}, Plan: in.Plan.Digest,
+			Queries: []api.TelemetryQuery{}, Findings: []api.TelemetryFinding{}, Notes: []api.TelemetryNote{},
+		},
+	}
+	rules, order := a.rules()
+	old := newBenches(rules)
+	for _, q := range order {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		a.one(q, old, nil)
+	}
+	fresh := old
+	if len(a.recorded) > 0 {
+		fresh = newBenches(a.rewrittenRules(rules))
+	}
+	for _, f := range in.Files {
+		for _, q := range f.Queries {
+			if err := ctx.Err(); err != nil {
+				return nil, err
+			}
+			if q.Role != source.Recording {
+				a.one(fileQuery{f, q}, old, fresh)
+			}
+		}
+	}
+	a.write()
+	return &Result{Report: a.report, Rewritten: a.files()}, nil
+}
+
+// fileQuery is a query and the file that it stands in.
+type fileQuery struct {
+	file *source.File
+	q    *source.Query
+}
+
+// rules are the recording rules of all files, and their queries in such an order that what a rule rests on comes
+// before it.
+func (a *analysis) rules() ([]promql.Rule, []fileQuery) {
+	var rules []promql.Rule
+	byRecord := map[string][]fileQuery{}
+	var all []fileQuery
+	for _, f := range a.in.Files {
+		for _, q := range f.Queries {
+			if q.Role != source.Recording || q.Record == "" {
+				continue
+			}
+			all = append(all, fileQuery{f, q})
+			if q.Expr != "" && q.Language == source.PromQL {
+				rules = append(rules, promql.Rule{Record: q.Record, Expr: q.Expr})
+				byRecord[q.Record] = append(byRecord[q.Record], fileQuery{f, q})
+			}
+		}
+	}
+	var order []fileQuery
+	seen := map[*source.Query]bool{}
+	var visit func(x fileQuery)
+	visit = func(x fileQuery) {
+		if seen[x.q] {
+			return
+		}
+		seen[x.q] = true
+		if parsed, err := sketch(x.q); x.q.Expr != "" && err == nil {
+			for _, s := range parsed.Selectors {
+				for _, below := range byRecord[s.Metric] {
+					visit(below)
+				}
+			}
+		}
+		order = append(order, x)
+	}
+	for _, x := range all {
+		visit(x)
+	}
+	return rules, order
+}
+
+// rewrittenRules are the recording rules as they are once the proved rewrites are in force.
+func (a *analysis) rewrittenRules(rules []promql.Rule) []promql.Rule {
+	out := slices.Clone(rules)
+	for i := range out {
+		for _, j := range a.judged {
+			if j.q.Record == out[i].Record && j.q.Expr == out[i].Expr && j.rewrite != nil && j.rewrite.Complete() {
+				out[i].Expr = j.rewrite.Text
+			}
+		}
+	}
+	return out
+}
+
+// one judges a query and looks for a rewrite.
+func (a *analysis) one(x fileQuery, old, fresh *benches) {
+	j := &judged{judgement: a.world.judge(x.q, old), file: x.file}
+	a.judged = append(a.judged, j)
+	if j.verdict == promql.Unaffected || j.verdict == promql.AlreadyDead || len(j.trials) == 0 {
+		return
+	}
+	trials, last := j.trials, j.last
+	if by := a.restsOn(x.q); by != "" && fresh != nil && fresh != old {
+		now := a.world.judge(x.q, fresh)
+		if now.verdict == promql.Unaffected {
+			j.by = by
+			return
+		}
+		trials, last = now.trials, now.last
+	}
+	r := promql.RewriteAll(trials, j.names)
+	if r.Form == promql.NoForm && r.Connections == "" {
+		return
+	}
+	j.rewrite = &r
+	if len(r.Edits) > 0 && len(last) > 0 {
+		if end := promql.RewriteAll(last, j.names); end.Complete() && len(end.Text) < len(r.Text) && end.Text != x.q.Expr {
+			j.simpler = end.Text
+		}
+	}
+	if x.q.Role == source.Recording && r.Complete() {
+		a.recorded[x.q.Record] = j
+	}
+	if a.worthWriting(&r) {
+		a.edit(j)
+	}
+}
+
+// restsOn is a recording rule that was rewritten and that the query uses; "" for none.
+func (a *analysis) restsOn(q *source.Query) string {
+	parsed, err := sketch(q)
+	if err != nil {
+		return ""
+	}
+	for _, s := range parsed.Selectors {
+		if a.recorded[s.Metric] != nil {
+			return s.Metric
+		}
+	}
+	return ""
+}
+
+// worthWriting says that a rewrite is right wherever anything can be: everywhere but on ways on which nobody counts
+// requests.
+func (a *analysis) worthWriting(r *promql.Rewrite) bool {
+	if len(r.Edits) == 0 && len(r.Variable) == 0 {
+		return false
+	}
+	for _, f := range r.Failed {
+		if !uncounted(f.State) {
+			return false
+		}
+	}
+	return len(r.Proved) > 0
+}
+
+// uncounted says that on a way, in the notation of the facts, no proxy sees requests.
+func uncounted(way string) bool { return way == "A->A" || way == "OUT->A" }
+
+// edit notes the edits of a rewrite for its file, or why there are none.
+func (a *analysis) edit(j *judged) {
+	edits := make([]span.Edit, 0, len(j.rewrite.Edits))
+	for _, e := range j.rewrite.Edits {
+		edits = append(edits, span.Edit{Start: e.Start, End: e.End, Text: e.Text})
+	}
+	found, err := j.q.Edits(edits)
+	if err != nil {
+		j.notWritten = err.Error()
+		return
+	}
+	for _, v := range j.rewrite.Variable {
+		for _, variable := range j.q.Variables {
+			if slices.Contains(strings.Split(v.Old, "|"), v.Old) && variable.Kind == source.Fixed && slices.Contains(append(variable.Values, variable.Current...), v.Old) {
+				more, err := variable.Edit(v.Old, v.New)
+				if err != nil {
+					j.notWritten = err.Error()
+					return
+				}
+				if a.values[variable] == nil {
+					a.values[variable] = map[string]string{}
+				}
+				if _, done := a.values[variable][v.Old]; !done {
+					a.values[variable][v.Old] = v.New
+					a.edits[j.file] = append(a.edits[j.file], more...)
+				}
+			}
+		}
+	}
+	a.edits[j.file] = append(a.edits[j.file], found...)
+	j.written = true
+}
+
+// files are the files with all edits made.
+func (a *analysis) files() []Rewritten {
+	var out []Rewritten
+	for _, f := range a.in.Files {
+		edits := a.edits[f]
+		if len(edits) == 0 {
+			continue
+		}
+		data, err := span.Apply(f.Data, edits)
+		if err != nil {
+			a.note(f.Path, 0, "suspicious", "it was not rewritten: "+err.Error())
+			continue
+		}
+		r := Rewritten{Path: f.Path, Data: data}
+		for _, j := range a.judged {
+			if j.file == f && j.written {
+				r.Queries++
+			}
+		}
+		for v := range a.values {
+			if slices.ContainsFunc(f.Queries, func(q *source.Query) bool { return slices.Contains(q.Variables, v) }) {
+				r.Variables = append(r.Variables, v.Name)
+			}
+		}
+		slices.Sort(r.Variables)
+		out = append(out, r)
+	}
+	slices.SortFunc(out, func(a, b Rewritten) int { return cmp.Compare(a.Path, b.Path) })
+	return out
+}
+
+func (a *analysis) note(file string, line int, kind, text string) {
+	a.report.Notes = append(a.report.Notes, api.TelemetryNote{Source: api.TelemetrySource{File: file, Line: line}, Kind: kind, Text: text})
+}
+
+// stepOf names a state of the plan.
+func (a *analysis) stepOf(i int) api.TelemetryStep { return a.world.steps[i] }
+
+func (a *analysis) words(s api.TelemetryStep) string {
+	return fmt.Sprintf("wave %d/%s", s.Wave, s.Step)
+}

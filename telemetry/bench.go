@@ -1,0 +1,205 @@
+package telemetry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ambientplan/ambientplan/telemetry/promql"
+	"github.com/ambientplan/ambientplan/telemetry/series"
+	"github.com/ambientplan/ambientplan/telemetry/source"
+)
+
+// benches makes and keeps the benches that queries are judged on: one for each call and set of recording rules.
+type benches struct {
+	rules []promql.Rule
+	made  map[*flow]*lane
+	// final holds benches of only the ways that are left when the plan is done.
+	final map[*flow]*lane
+	joint *lane
+}
+
+// lane is a bench of one call, or of several, with the ways that its states stand for.
+type lane struct {
+	bench *promql.Bench
+	// states by the name of a way; today's is state 0.
+	states map[string]int
+	why    string
+}
+
+func newBenches(rules []promql.Rule) *benches {
+	return &benches{rules: rules, made: map[*flow]*lane{}, final: map[*flow]*lane{}}
+}
+
+// lane of one call, with all the ways that it goes.
+func (b *benches) lane(f *flow) *lane {
+	if l, ok := b.made[f]; ok {
+		return l
+	}
+	l := b.make(f, f.ways)
+	b.made[f] = l
+	return l
+}
+
+// last is the lane of a call with the ways that it goes when the plan is done.
+func (b *benches) last(f *flow) *lane {
+	if l, ok := b.final[f]; ok {
+		return l
+	}
+	end := f.ways[len(f.ways)-1]
+	l := b.make(f, [][]way{f.ways[0], end[len(end)-1:]})
+	b.final[f] = l
+	return l
+}
+
+func (b *benches) make(f *flow, ways [][]way) *lane {
+	l := &lane{states: map[string]int{}}
+	var states []series.State
+	for _, at := range ways {
+		for _, w := range at {
+			s := w.state(f)
+			if _, ok := l.states[s.Name]; !ok {
+				l.states[s.Name] = len(states)
+				states = append(states, s)
+			}
+		}
+	}
+	var err error
+	in := promql.Input{Traffic: promql.Traffic{Calls: []series.Call{f.call}}, Rules: b.rules}
+	if l.bench, err = promql.NewBench(in, states); err != nil {
+		l.why = err.Error()
+	}
+	return l
+}
+
+// fillFor puts values for variables into strings: those that belong to a call, so that the query selects it.
+func fillFor(q *source.Query, f *flow, choice map[string]string) func(string) string {
+	var pairs []string
+	for _, v := range q.Variables {
+		value := valueFor(v, f)
+		if c, ok := choice[v.Name]; ok {
+			value = c
+		}
+		spellings := slices.Clone(v.Spellings)
+		slices.SortFunc(spellings, func(a, b string) int { return len(b) - len(a) })
+		for _, s := range spellings {
+			pairs = append(pairs, s, value)
+		}
+	}
+	return strings.NewReplacer(pairs...).Replace
+}
+
+// anything matches every value, where a regular expression stands.
+const anything = ".*"
+
+func valueFor(v *source.Variable, f *flow) string {
+	if f != nil {
+		if value, ok := f.labels[v.Label]; ok && v.Label != "" {
+			return value
+		}
+	}
+	switch v.Kind {
+	case source.Fixed:
+		if len(v.Current) > 0 {
+			return joined(v.Current)
+		}
+		if len(v.Values) > 0 {
+			return v.Values[0]
+		}
+	case source.Given:
+		if len(v.Values) > 0 {
+			return joined(v.Values)
+		}
+		if f != nil {
+			switch v.Name {
+			case "namespace":
+				return f.call.To.Namespace
+			case "target", "workload", "deployment", "primary", "canary":
+				return f.call.To.Name
+			case "service", "service-name", "service_name", "canary-service", "host":
+				return f.call.Service.Name
+			}
+		}
+	case source.Queried, source.VariableUnknown:
+	}
+	return anything
+}
+
+// joined is how Grafana writes several values into a regular expression.
+func joined(values []string) string {
+	if len(values) == 1 {
+		return values[0]
+	}
+	return "(" + strings.Join(values, "|") + ")"
+}
+
+// unknownValue stands for a variable while a query is looked at without traffic.
+const unknownValue = "ambientplan-variable"
+
+// sketch parses a query with stand-ins for its variables.
+func sketch(q *source.Query) (*promql.Query, error) {
+	var pairs []string
+	for _, v := range q.Variables {
+		for _, s := range v.Spellings {
+			pairs = append(pairs, s, unknownValue)
+		}
+	}
+	return promql.ParseFilled(q.Expr, strings.NewReplacer(pairs...).Replace)
+}
+
+// class is flows that a query treats alike: the same selectors take them, and they go the same ways.
+type class struct {
+	flows []*flow
+}
+
+// classesOf sorts the flows that a query selects into classes; the first of each stands for it.
+func (w *world) classesOf(q *promql.Query) []class {
+	byKey := map[string]int{}
+	var out []class
+	for _, f := range w.flows {
+		mask := make([]byte, 0, len(q.Selectors))
+		any := false
+		for _, s := range q.Selectors {
+			if takes(s, f) {
+				mask, any = append(mask, '1'), true
+			} else {
+				mask = append(mask, '0')
+			}
+		}
+		if !any {
+			continue
+		}
+		key := fmt.Sprint(string(mask), f.key)
+		n, ok := byKey[key]
+		if !ok {
+			n = len(out)
+			byKey[key] = n
+			out = append(out, class{})
+		}
+		out[n].flows = append(out[n].flows, f)
+	}
+	return out
+}
+
+// takes says whether the selector's matchers on who calls whom admit a call. Matchers that name a variable, or a label
+// that says something else, are not asked.
+func takes(s promql.Selector, f *flow) bool {
+	for _, m := range s.Matchers {
+		if strings.Contains(m.Value, unknownValue) {
+			continue
+		}
+		if v, ok := f.labels[m.Name]; ok {
+			if !m.Matches(v) {
+				return false
+			}
+			continue
+		}
+		if m.Name == "namespace" && !m.Matches(f.call.To.Namespace) && !m.Matches(f.call.From.Namespace) {
+			return false
+		}
+		if m.Name == "app" && !m.Matches(f.call.To.App) && !m.Matches(f.call.From.App) {
+			return false
+		}
+	}
+	return true
+}
