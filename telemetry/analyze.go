@@ -61,6 +61,10 @@ type judged struct {
 	file    *source.File
 	rewrite *promql.Rewrite
 	simpler string
+	// whileRunning are the ways on which the rewrite is not equal, those while steps run among them; strict is a larger
+	// rewrite that is right on more of these.
+	whileRunning []promql.Failure
+	strict       *promql.Rewrite
 	// written says that the file can be edited in place, notWritten why not.
 	written    bool
 	notWritten string
@@ -171,20 +175,27 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if j.verdict == promql.Unaffected || j.verdict == promql.AlreadyDead || len(j.trials) == 0 {
 		return
 	}
-	trials, last := j.trials, j.last
+	trials, every, last := j.trials, j.every, j.last
 	if by := a.restsOn(x.q); by != "" && fresh != nil && fresh != old {
 		now := a.world.judge(x.q, fresh)
 		if now.verdict == promql.Unaffected {
 			j.by = by
 			return
 		}
-		trials, last = now.trials, now.last
+		trials, every, last = now.trials, now.every, now.last
 	}
 	r := promql.RewriteAll(trials, j.names)
 	if r.Form == promql.NoForm && r.Connections == "" {
 		return
 	}
 	j.rewrite = &r
+	if len(r.Edits)+len(r.Variable) > 0 && len(every) > 0 {
+		if j.whileRunning = promql.Check(every, r); len(j.whileRunning) > len(r.Failed) {
+			if strict := promql.RewriteAll(every, j.names); strict.Form > r.Form && len(strict.Failed) < len(j.whileRunning) && strict.Text != r.Text {
+				j.strict = &strict
+			}
+		}
+	}
 	if len(r.Edits) > 0 && len(last) > 0 {
 		if end := promql.RewriteAll(last, j.names); end.Complete() && len(end.Text) < len(r.Text) && end.Text != x.q.Expr {
 			j.simpler = end.Text
@@ -231,11 +242,7 @@ func uncounted(way string) bool { return way == "A->A" || way == "OUT->A" }
 
 // edit notes the edits of a rewrite for its file, or why there are none.
 func (a *analysis) edit(j *judged) {
-	edits := make([]span.Edit, 0, len(j.rewrite.Edits))
-	for _, e := range j.rewrite.Edits {
-		edits = append(edits, span.Edit{Start: e.Start, End: e.End, Text: e.Text})
-	}
-	found, err := j.q.Edits(edits)
+	found, err := j.q.Edits(spanEdits(j.rewrite.Edits))
 	if err != nil {
 		j.notWritten = err.Error()
 		return
@@ -302,4 +309,11 @@ func (a *analysis) stepOf(i int) api.TelemetryStep { return a.world.steps[i] }
 
 func (a *analysis) words(s api.TelemetryStep) string {
 	return fmt.Sprintf("wave %d/%s", s.Wave, s.Step)
+}
+
+func plural(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
 }

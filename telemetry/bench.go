@@ -10,16 +10,14 @@ import (
 	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
-// benches makes and keeps the benches that queries are judged on: one for each call and set of recording rules.
+// benches makes and keeps the benches that queries are judged on: for each call and set of recording rules one with all
+// ways that the call goes, one with those at the ends of steps, and one with the last.
 type benches struct {
-	rules []promql.Rule
-	made  map[*flow]*lane
-	// final holds benches of only the ways that are left when the plan is done.
-	final map[*flow]*lane
-	joint *lane
+	rules                []promql.Rule
+	all, standing, final map[*flow]*lane
 }
 
-// lane is a bench of one call, or of several, with the ways that its states stand for.
+// lane is a bench of one call with the ways that its states stand for.
 type lane struct {
 	bench *promql.Bench
 	// states by the name of a way; today's is state 0.
@@ -28,40 +26,50 @@ type lane struct {
 }
 
 func newBenches(rules []promql.Rule) *benches {
-	return &benches{rules: rules, made: map[*flow]*lane{}, final: map[*flow]*lane{}}
+	return &benches{rules, map[*flow]*lane{}, map[*flow]*lane{}, map[*flow]*lane{}}
 }
 
-// lane of one call, with all the ways that it goes.
-func (b *benches) lane(f *flow) *lane {
-	if l, ok := b.made[f]; ok {
-		return l
+// every is the lane of a call with all the ways that it goes.
+func (b *benches) every(f *flow) *lane {
+	var all []way
+	for _, at := range f.ways {
+		all = append(all, at.all...)
 	}
-	l := b.make(f, f.ways)
-	b.made[f] = l
-	return l
+	return b.keep(b.all, f, append([]way{f.ways[0].all[0]}, all...))
 }
 
-// last is the lane of a call with the ways that it goes when the plan is done.
+// ends is the lane with the ways that it goes between steps: what lasts for as long as people wait there.
+func (b *benches) ends(f *flow) *lane {
+	var all []way
+	for _, at := range f.ways {
+		all = append(all, at.standing()...)
+	}
+	return b.keep(b.standing, f, all)
+}
+
+// last is the lane with the way that it goes when the plan is done.
 func (b *benches) last(f *flow) *lane {
-	if l, ok := b.final[f]; ok {
+	end := f.ways[len(f.ways)-1].standing()
+	return b.keep(b.final, f, []way{f.ways[0].all[0], end[len(end)-1]})
+}
+
+func (b *benches) keep(kept map[*flow]*lane, f *flow, ways []way) *lane {
+	if l, ok := kept[f]; ok {
 		return l
 	}
-	end := f.ways[len(f.ways)-1]
-	l := b.make(f, [][]way{f.ways[0], end[len(end)-1:]})
-	b.final[f] = l
+	l := b.make(f, ways)
+	kept[f] = l
 	return l
 }
 
-func (b *benches) make(f *flow, ways [][]way) *lane {
+func (b *benches) make(f *flow, ways []way) *lane {
 	l := &lane{states: map[string]int{}}
 	var states []series.State
-	for _, at := range ways {
-		for _, w := range at {
-			s := w.state(f)
-			if _, ok := l.states[s.Name]; !ok {
-				l.states[s.Name] = len(states)
-				states = append(states, s)
-			}
+	for _, w := range ways {
+		s := w.state(f)
+		if _, ok := l.states[s.Name]; !ok {
+			l.states[s.Name] = len(states)
+			states = append(states, s)
 		}
 	}
 	var err error

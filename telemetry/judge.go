@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -18,9 +17,10 @@ type judgement struct {
 	spans   []stretch
 	// healthy says that the silence looks like a good number.
 	healthy bool
-	// trials are what a rewrite must be right on, last those with only the ways that are left in the end.
-	trials, last []promql.Trial
-	names        promql.Names
+	// trials are what a rewrite must be right on: the ways of calls between steps. every has also those while a step
+	// runs, last only those that are left in the end.
+	trials, every, last []promql.Trial
+	names               promql.Names
 	// evaluated counts ways of calls, guessed says that callers were guessed for some of them.
 	evaluated int
 	guessed   bool
@@ -28,6 +28,8 @@ type judgement struct {
 	silentL4 []string
 	// named says that the query names one of few Services, not the whole mesh.
 	named bool
+	// passing says that the verdict holds only while steps run.
+	passing bool
 	// security says that it watches who calls or what is encrypted.
 	security bool
 }
@@ -38,6 +40,8 @@ type stretch struct {
 	finding  promql.Finding
 	services []string
 	path     string
+	// passing holds only while the step runs.
+	passing bool
 }
 
 // judge judges a query in all states of the plan.
@@ -102,7 +106,7 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 	nothing := promql.Finding{}
 	for i, c := range classes {
 		f := c.flows[0]
-		l := b.lane(f)
+		l, ends, last := b.every(f), b.ends(f), b.last(f)
 		if l.why != "" {
 			j.why = l.why
 			return
@@ -130,10 +134,9 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 			results[i] = nil
 			continue
 		}
-		j.trials = append(j.trials, promql.Trial{Bench: l.bench, Query: q})
-		if end := b.last(f); end.why == "" {
-			j.last = append(j.last, promql.Trial{Bench: end.bench, Query: q})
-		}
+		j.every = append(j.every, promql.Trial{Bench: l.bench, Query: q})
+		j.trials = append(j.trials, promql.Trial{Bench: ends.bench, Query: q})
+		j.last = append(j.last, promql.Trial{Bench: last.bench, Query: q})
 	}
 	if len(j.trials) == 0 {
 		j.verdict, j.why = promql.CannotTell, cmp.Or(nothing.Reason, "it selects none of the calls that are known")
@@ -143,16 +146,17 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 		return
 	}
 	j.names = namesOf(classes)
-	byService := map[string][]step{}
+	standing, passing := map[string][]step{}, map[string][]step{}
 	for i, c := range classes {
 		for _, f := range c.flows {
 			if results[i] != nil {
 				j.guessed = j.guessed || f.guessed
-				byService[f.service] = f.lay(byService[f.service], results[i])
+				standing[f.service] = f.lay(standing[f.service], results[i], ways.standing)
+				passing[f.service] = f.lay(passing[f.service], results[i], func(w ways) []way { return w.all })
 			}
 		}
 	}
-	j.fold(byService)
+	j.fold(standing, passing)
 }
 
 // unselected says that none of the findings is about a query that selects something.
@@ -172,7 +176,7 @@ func (w *world) judgeForeign(j *judgement, rough *promql.Query, b *benches) {
 		j.why = "no call of the mesh is known"
 		return
 	}
-	l := b.lane(w.flows[0])
+	l := b.every(w.flows[0])
 	if l.why != "" {
 		j.why = l.why
 		return
@@ -207,8 +211,8 @@ func namesOf(classes []class) promql.Names {
 	var n promql.Names
 	for _, c := range classes {
 		for _, f := range c.flows {
-			for _, ways := range f.ways {
-				for _, one := range ways {
+			for _, at := range f.ways {
+				for _, one := range at.all {
 					if one.waypoint.Name == "" {
 						continue
 					}
@@ -235,14 +239,14 @@ type step struct {
 	set     bool
 }
 
-// lay puts what happens to one flow over what happens to others of its Service.
-func (f *flow) lay(steps []step, r map[string]promql.Finding) []step {
+// lay puts what happens to one flow over what happens to others of its Service, on the ways that which chooses.
+func (f *flow) lay(steps []step, r map[string]promql.Finding, which func(ways) []way) []step {
 	if steps == nil {
 		steps = make([]step, len(f.ways))
 	}
-	today := f.ways[0][0].name(f)
-	for i, ways := range f.ways {
-		for _, one := range ways {
+	today := f.ways[0].all[0].name(f)
+	for i, at := range f.ways {
+		for _, one := range which(at) {
 			name := one.name(f)
 			found := promql.Finding{Verdict: promql.Unaffected}
 			if name != today {
@@ -258,46 +262,79 @@ func (f *flow) lay(steps []step, r map[string]promql.Finding) []step {
 	return steps
 }
 
-// fold makes spans of what happens to Services, state by state, and puts Services that share their spans together.
-func (j *judgement) fold(byService map[string][]step) {
-	type key struct {
-		from, to int
-		verdict  promql.Verdict
-		path     string
-	}
-	at := map[key]int{}
+// fold makes stretches of what happens to Services, state by state, and puts Services that share them together.
+// standing is what holds between steps; passing, which may be nil, what holds while they run.
+func (j *judgement) fold(standing, passing map[string][]step) {
 	j.verdict, j.why = promql.Unaffected, "the same result in all states of the plan"
-	for _, service := range sortedKeys(byService) {
-		steps := byService[service]
+	put := j.collector()
+	for _, service := range sortedKeys(standing) {
+		steps := standing[service]
 		for i := 1; i < len(steps); {
 			n := i
-			for n < len(steps) && steps[n].finding.Verdict == steps[i].finding.Verdict && steps[n].path == steps[i].path {
+			for n < len(steps) && steps[n].finding.Verdict == steps[i].finding.Verdict {
 				n++
 			}
-			f := steps[i].finding
-			if f.Verdict != promql.Unaffected {
-				k := key{i, n - 1, f.Verdict, steps[i].path}
-				if _, ok := at[k]; !ok {
-					at[k] = len(j.spans)
-					j.spans = append(j.spans, stretch{from: i, to: n - 1, finding: f, path: steps[i].path})
-				}
-				s := &j.spans[at[k]]
-				s.services = append(s.services, service)
-				j.healthy = j.healthy || f.LooksHealthy
-			}
+			put(service, steps[i:n], i, false)
 			i = n
+		}
+		for i := 1; i < len(passing[service]); i++ {
+			p := passing[service][i]
+			if worse(p.finding.Verdict) > max(worse(steps[i-1].finding.Verdict), worse(steps[i].finding.Verdict)) {
+				put(service, passing[service][i:i+1], i, true)
+			}
 		}
 		if last := steps[len(steps)-1]; last.finding.Verdict == promql.GoesSilent && !strings.Contains(last.path, "+W") {
 			j.silentL4 = append(j.silentL4, service)
 		}
 	}
 	slices.SortStableFunc(j.spans, func(a, b stretch) int {
-		return cmp.Or(cmp.Compare(a.from, b.from), cmp.Compare(worse(b.finding.Verdict), worse(a.finding.Verdict)), cmp.Compare(a.to, b.to), cmp.Compare(a.path, b.path))
+		return cmp.Or(compareBool(a.passing, b.passing), cmp.Compare(a.from, b.from), cmp.Compare(worse(b.finding.Verdict), worse(a.finding.Verdict)), cmp.Compare(a.to, b.to), cmp.Compare(a.path, b.path))
 	})
 	for _, s := range j.spans {
-		if worse(s.finding.Verdict) > worse(j.verdict) {
-			j.verdict, j.why = s.finding.Verdict, s.finding.Reason
+		if worse(s.finding.Verdict) > worse(j.verdict) && (!s.passing || j.verdict == promql.Unaffected || j.passing) {
+			j.verdict, j.why, j.passing = s.finding.Verdict, s.finding.Reason, s.passing
 		}
+	}
+}
+
+func compareBool(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case b:
+		return -1
+	}
+	return 1
+}
+
+// collector puts stretches of Services together that are alike.
+func (j *judgement) collector() func(service string, steps []step, from int, passing bool) {
+	type key struct {
+		from, to int
+		verdict  promql.Verdict
+		path     string
+		passing  bool
+	}
+	at := map[key]int{}
+	return func(service string, steps []step, from int, passing bool) {
+		f := steps[0].finding
+		if f.Verdict == promql.Unaffected {
+			return
+		}
+		var paths []string
+		for _, s := range steps {
+			if s.path != "" && !slices.Contains(paths, s.path) {
+				paths = append(paths, s.path)
+			}
+		}
+		k := key{from, from + len(steps) - 1, f.Verdict, strings.Join(paths, ", then "), passing}
+		if _, ok := at[k]; !ok {
+			at[k] = len(j.spans)
+			j.spans = append(j.spans, stretch{from: k.from, to: k.to, finding: f, path: k.path, passing: passing})
+		}
+		s := &j.spans[at[k]]
+		s.services = append(s.services, service)
+		j.healthy = j.healthy || f.LooksHealthy
 	}
 }
 
@@ -308,9 +345,4 @@ func sortedKeys[V any](m map[string]V) []string {
 	}
 	slices.Sort(keys)
 	return keys
-}
-
-// where says where a judgement holds, for reports.
-func (s stretch) where() string {
-	return fmt.Sprintf("%s of %s", s.path, strings.Join(s.services, ", "))
 }

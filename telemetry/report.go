@@ -80,7 +80,7 @@ func (a *analysis) query(j *judged) api.TelemetryQuery {
 func (a *analysis) span(s stretch) api.TelemetrySpan {
 	out := api.TelemetrySpan{
 		Verdict: verdictOf(s.finding.Verdict), From: a.stepOf(s.from), Path: s.path, Reason: s.finding.Reason,
-		Before: s.finding.Before.String(), After: s.finding.After.String(),
+		Before: s.finding.Before.String(), After: s.finding.After.String(), Passing: s.passing,
 	}
 	if s.to < len(a.world.steps)-1 {
 		out.To = a.stepOf(s.to)
@@ -120,11 +120,7 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	r := j.rewrite
 	out := &api.TelemetryRewrite{Form: r.Form.String(), Proved: r.Complete(), Before: first, States: len(r.Proved), Written: j.written, NotWritten: j.notWritten}
 	if len(r.Edits) > 0 {
-		edits := make([]span.Edit, 0, len(r.Edits))
-		for _, e := range r.Edits {
-			edits = append(edits, span.Edit{Start: e.Start, End: e.End, Text: e.Text})
-		}
-		text, err := j.q.Restored(edits)
+		text, err := j.q.Restored(spanEdits(r.Edits))
 		if err != nil {
 			text, out.NotWritten = r.Text, err.Error()
 		}
@@ -144,12 +140,34 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	}
 	slices.Sort(out.NotIn)
 	out.NotIn = slices.Compact(out.NotIn)
+	for _, f := range j.whileRunning {
+		if !slices.ContainsFunc(r.Failed, func(o promql.Failure) bool { return o.State == f.State }) {
+			out.Passing = append(out.Passing, f.State)
+		}
+	}
+	slices.Sort(out.Passing)
+	out.Passing = slices.Compact(out.Passing)
+	if j.strict != nil {
+		text, err := j.q.Restored(spanEdits(j.strict.Edits))
+		if err != nil {
+			text = j.strict.Text
+		}
+		out.Offers = append(out.Offers, api.TelemetryOffer{Query: text, Why: "right also for " + strings.Join(out.Passing, " and ") + " while steps run"})
+	}
 	if r.Factor != 0 && r.Factor != 1 {
 		out.Factor = r.Factor
 	}
 	out.Simpler = j.simpler
 	if r.Connections != "" {
 		out.Offers = append(out.Offers, api.TelemetryOffer{Query: r.Connections, Why: "counts connections where requests are not counted: set its threshold anew"})
+	}
+	return out
+}
+
+func spanEdits(edits []promql.Edit) []span.Edit {
+	out := make([]span.Edit, 0, len(edits))
+	for _, e := range edits {
+		out = append(out, span.Edit{Start: e.Start, End: e.End, Text: e.Text})
 	}
 	return out
 }
@@ -255,6 +273,9 @@ func (a *analysis) assume() {
 	say("which proxy reports which series with which labels was read in the source and tests of Istio, Envoy and ztunnel; it was not captured on this cluster")
 	if a.world.sniffed > 0 {
 		say("%d ports of services name no protocol and are taken for HTTP, which is what proxies look for there", a.world.sniffed)
+	}
+	if n := len(a.world.parts); n > 0 {
+		say("%s of services select a part of the pods of another service and nobody is known to call them by name, so such calls are not looked at: %s", plural(n, "version"), strings.Join(a.world.parts, ", "))
 	}
 	if a.world.guessed > 0 {
 		say("nobody named the callers of %d services: clients that move first and last stand for them", a.world.guessed)

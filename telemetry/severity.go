@@ -25,6 +25,9 @@ func judgeSeverity(j *judged) (rule string, severity api.Severity, effect string
 		}
 	default:
 	}
+	if j.passing {
+		return "T05", api.Info, "for the minutes in which the step runs"
+	}
 	switch j.q.Role {
 	case source.Canary:
 		return canary(j)

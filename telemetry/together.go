@@ -66,7 +66,7 @@ func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
 	if len(t.flows) > 0 && t.oneService() {
 		service = t.flows[0].service
 	}
-	j.fold(map[string][]step{service: steps})
+	j.fold(map[string][]step{service: steps}, nil)
 	j.silentL4 = nil
 	if j.verdict == promql.Unaffected {
 		j.why = found[len(found)-1].Reason
@@ -150,7 +150,7 @@ func (w *world) statesOf(c *choice, chosen []workload) {
 			fmt.Fprint(&key, x.modes[i], " ")
 		}
 		for _, f := range c.flows {
-			end := f.ways[i][len(f.ways[i])-1]
+			end := f.ways[i].all[len(f.ways[i].all)-1]
 			s.Modes[f.call.From.Ref], s.Modes[f.call.To.Ref] = end.client, end.server
 			if end.waypoint.Name != "" {
 				s.Waypoints[f.call.Service] = waypointOf(end.waypoint)

@@ -22,6 +22,8 @@ type world struct {
 	blind []blind
 	// sniffed counts ports whose protocol nobody names; guessed the Services whose callers nobody names.
 	sniffed, guessed int
+	// parts are Services that select a part of what another one selects and that nobody is known to call: versions.
+	parts []string
 	// at is the place of a workload in planes.
 	at        map[api.Ref]int
 	workloads []workload
@@ -43,8 +45,8 @@ type flow struct {
 	service string
 	// labels by which queries select it, as a sidecar reports them.
 	labels map[string]string
-	// ways by state: those while the step runs, the way at its end last.
-	ways [][]way
+	// ways by state: those while the step runs, and last those that are left at its end.
+	ways []ways
 	// guessed says that nobody named the caller: one that moves early or late stands for it.
 	guessed bool
 	// key is equal for flows that go the same ways.
@@ -52,6 +54,25 @@ type flow struct {
 	// gateway says that the client is a gateway.
 	gateway bool
 }
+
+// ways are how a call goes while a step runs; the last of them, from end on, are how it goes when the step is over.
+type ways struct {
+	all []way
+	end int
+}
+
+func (w *ways) add(clients, servers []mesh.Mode, wp mesh.ActiveWaypoint) {
+	for _, c := range clients {
+		for _, s := range servers {
+			if one := (way{c, s, wp}); !slices.Contains(w.all, one) {
+				w.all = append(w.all, one)
+			}
+		}
+	}
+}
+
+// standing are the ways at the end of the step.
+func (w ways) standing() []way { return w.all[w.end:] }
 
 // way is how a call goes in a state.
 type way struct {
@@ -143,6 +164,12 @@ func (w *world) addService(svc *api.Service, edges []api.Edge) {
 		return
 	}
 	w.sniffed += sniffed
+	if len(edges) == 0 {
+		if of := w.partOf(svc); of != "" {
+			w.parts = append(w.parts, name)
+			return
+		}
+	}
 	clients, guessed := w.clientsOf(svc, servers, edges)
 	if len(clients) == 0 {
 		w.blind = append(w.blind, blind{name, "nobody in the inventory can be its client"})
@@ -158,6 +185,19 @@ func (w *world) addService(svc *api.Service, edges []api.Edge) {
 			}
 		}
 	}
+}
+
+// partOf is a Service of the same namespace that selects all that this one selects, by fewer labels; "" for none.
+func (w *world) partOf(svc *api.Service) string {
+	for _, o := range w.st.ServicesIn(svc.Namespace) {
+		if len(o.Selector) == 0 || len(o.Selector) >= len(svc.Selector) {
+			continue
+		}
+		if mesh.Selects(o.Selector, svc.Selector) {
+			return o.Name
+		}
+	}
+	return ""
 }
 
 // protocolsOf lists the kinds of protocols that ports of a Service have, and how many ports name none: proxies look
@@ -251,24 +291,20 @@ func (w *world) addFlow(svc *api.Service, p series.Protocol, client, server *api
 	c, s := w.at[client.Ref()], w.at[server.Ref()]
 	before := mesh.DataPlane{}
 	for i, state := range w.planes.States {
-		var ways []way
-		add := func(clients, servers []mesh.Mode, wp mesh.ActiveWaypoint) {
-			for _, cm := range clients {
-				for _, sm := range servers {
-					one := way{cm, sm, wp}
-					ways = append(slices.DeleteFunc(ways, func(o way) bool { return o == one }), one)
-				}
-			}
-		}
+		var at ways
 		now := state.Waypoints[svc.Ref()]
 		if i > 0 {
 			if was := before.Waypoints[svc.Ref()]; was != now {
-				add(state.During[c], state.During[s], was)
+				at.add(state.During[c], state.During[s], was)
 			}
-			add(state.During[c], state.During[s], now)
+			at.add(state.During[c], state.During[s], now)
 		}
-		add(state.Modes[c], state.Modes[s], now)
-		f.ways = append(f.ways, ways)
+		var ends ways
+		ends.add(state.Modes[c], state.Modes[s], now)
+		at.all = slices.DeleteFunc(at.all, func(o way) bool { return slices.Contains(ends.all, o) })
+		at.end = len(at.all)
+		at.all = append(at.all, ends.all...)
+		f.ways = append(f.ways, at)
 		before = state
 	}
 	f.gateway = slices.Contains(w.planes.States[0].Modes[c], mesh.ModeGateway)
@@ -285,11 +321,11 @@ func (w *world) addFlow(svc *api.Service, p series.Protocol, client, server *api
 
 // unmodelled says why nothing can be said of a flow; "" when something can.
 func (f *flow) unmodelled() string {
-	if len(f.ways[0]) != 1 {
+	if len(f.ways[0].all) != 1 {
 		return "pods of " + f.call.From.String() + " or " + f.call.To.String() + " are partly with and partly without a sidecar today"
 	}
-	for _, ways := range f.ways {
-		for _, w := range ways {
+	for _, at := range f.ways {
+		for _, w := range at.all {
 			if _, err := series.PathOf(f.call, w.state(f)); err != nil {
 				return err.Error()
 			}
@@ -323,14 +359,22 @@ func identity(c series.Call) map[string]string {
 // waysKey tells flows apart that go different sets of ways.
 func (f *flow) waysKey() string {
 	var all []string
-	for _, ways := range f.ways {
-		for _, w := range ways {
+	for _, at := range f.ways {
+		for _, w := range at.all {
 			all = append(all, w.name(f))
 		}
 	}
 	first := all[0]
+	var standing []string
+	for _, at := range f.ways {
+		for _, w := range at.standing() {
+			standing = append(standing, w.name(f))
+		}
+	}
 	slices.Sort(all)
-	return fmt.Sprint(f.call.Protocol, f.gateway, first, slices.Compact(all))
+	slices.Sort(standing)
+	last := f.ways[len(f.ways)-1].standing()
+	return fmt.Sprint(f.call.Protocol, f.gateway, first, slices.Compact(all), slices.Compact(standing), last[len(last)-1].name(f))
 }
 
 // name is the way in the notation of the facts.

@@ -81,6 +81,8 @@ type TelemetrySpan struct {
 	To   TelemetryStep `json:"to,omitzero"`
 	// Services as namespace/name whose calls it is about; "" for what is about proxies.
 	Services []string `json:"services,omitempty"`
+	// Passing is true when it holds only while the step runs, for some of the calls.
+	Passing bool `json:"passing,omitempty"`
 	// Path of the calls there, such as "A->S+W".
 	Path   string `json:"path,omitempty"`
 	Reason string `json:"reason"`
@@ -111,6 +113,8 @@ type TelemetryRewrite struct {
 	// States is how many ways of calls were evaluated; NotIn are those in which it is not equal, with why.
 	States int      `json:"states,omitempty"`
 	NotIn  []string `json:"notIn,omitempty"`
+	// Passing are ways on which it is not equal and that calls go only while a step runs.
+	Passing []string `json:"passing,omitempty"`
 	// Factor by which the original counted too much on the old model; a threshold outside of the query must be divided
 	// by it.
 	Factor float64 `json:"factor,omitempty"`

@@ -85,6 +85,28 @@ func RewriteAll(trials []Trial, n Names) Rewrite {
 	return best
 }
 
+// Check proves a rewrite, made on some trials of a query, on others of it: the states in which it is not equal to the
+// original on the old model, with why. Trials that say nothing of the query are left out.
+func Check(trials []Trial, r Rewrite) []Failure {
+	var failed []Failure
+	for _, t := range trials {
+		if !t.sees() {
+			continue
+		}
+		a, err := t.Bench.attempt(t.Query, &r)
+		for i, s := range t.Bench.states {
+			if err != nil {
+				failed = append(failed, Failure{State: s.Name, Reason: err.Error()})
+				continue
+			}
+			if why := a.unequal(i); why != "" {
+				failed = append(failed, Failure{State: s.Name, Reason: why})
+			}
+		}
+	}
+	return failed
+}
+
 // sees says that the bench's traffic is such that something can be said of the query.
 func (t Trial) sees() bool {
 	t.Bench.forget()
