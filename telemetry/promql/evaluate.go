@@ -110,6 +110,20 @@ func newProver() prover {
 }
 
 func (p prover) at(text string, db storage.Queryable, ms int64) (Result, error) {
+	v, err := p.vector(text, db, ms)
+	if err != nil {
+		return nil, err
+	}
+	out := Result{}
+	for _, s := range v {
+		out = append(out, Point{Labels: s.Metric.String(), Value: s.F})
+	}
+	slices.SortFunc(out, func(a, b Point) int { return strings.Compare(a.Labels, b.Labels) })
+	return out, nil
+}
+
+// vector evaluates at a time in milliseconds. A scalar is one sample without labels, as rules take it.
+func (p prover) vector(text string, db storage.Queryable, ms int64) (promql.Vector, error) {
 	q, err := p.engine.NewInstantQuery(context.Background(), db, nil, text, time.UnixMilli(ms))
 	if err != nil {
 		return nil, fmt.Errorf("promql: %w", err)
@@ -121,14 +135,9 @@ func (p prover) at(text string, db storage.Queryable, ms int64) (Result, error) 
 	}
 	switch v := res.Value.(type) {
 	case promql.Scalar:
-		return Result{{Labels: "{}", Value: v.V}}, nil
+		return promql.Vector{{T: v.T, F: v.V, Metric: labels.EmptyLabels()}}, nil
 	case promql.Vector:
-		out := Result{}
-		for _, s := range v {
-			out = append(out, Point{Labels: s.Metric.String(), Value: s.F})
-		}
-		slices.SortFunc(out, func(a, b Point) int { return strings.Compare(a.Labels, b.Labels) })
-		return out, nil
+		return slices.Clone(v), nil
 	}
 	return nil, fmt.Errorf("promql: the expression gives a %s, not a vector", res.Value.Type())
 }

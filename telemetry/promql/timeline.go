@@ -29,6 +29,8 @@ type Timeline struct {
 	stages []laid
 	// dbs by the ids of the selectors that they hold the series of.
 	dbs map[string]*synthetic
+	// origin is the time of the timeline's start, in milliseconds: how long the first stage has been.
+	origin int64
 }
 
 // laid is a stage with what is emitted in it, from a time in milliseconds on.
@@ -40,8 +42,10 @@ type laid struct {
 
 // Timeline lays out stages in time. Series of a new stage are first scraped one interval (15 s) after it begins
 // (observability.md 1.10); a series that is gone is marked stale, as Prometheus does.
-func (b *Bench) Timeline(stages []Stage) (*Timeline, error) {
-	t := &Timeline{bench: b, dbs: map[string]*synthetic{}}
+func (b *Bench) Timeline(stages []Stage) (*Timeline, error) { return b.timeline(stages, steady) }
+
+func (b *Bench) timeline(stages []Stage, origin int64) (*Timeline, error) {
+	t := &Timeline{bench: b, dbs: map[string]*synthetic{}, origin: origin}
 	for i, st := range stages {
 		if st.State < 0 || st.State >= len(b.states) {
 			return nil, fmt.Errorf("promql: stage %d: no such state", i)
@@ -51,7 +55,7 @@ func (b *Bench) Timeline(stages []Stage) (*Timeline, error) {
 		}
 		l := laid{restarts: st.Restarts}
 		if i > 0 {
-			l.from = steady + st.From.Milliseconds()
+			l.from = origin + st.From.Milliseconds()
 		}
 		var err error
 		if st.Traffic == nil {
@@ -137,7 +141,7 @@ func (t *Timeline) At(q *Query, at time.Duration) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.bench.prover.look(q, p.order, db, steady+at.Milliseconds())
+	return t.bench.prover.look(q, p.order, db, t.origin+at.Milliseconds())
 }
 
 // AlertState is what an alert is at a time. The zero value is unknown.
@@ -151,35 +155,65 @@ const (
 	Firing
 )
 
-// Alert runs an alerting rule with its "for" over the timeline, evaluated each interval from the start until the end,
-// and gives the state at each evaluation: of the element that is furthest.
-func (t *Timeline) Alert(q *Query, hold, until, interval time.Duration) ([]AlertState, error) {
+// Alert runs an alerting rule with its "for" and "keep_firing_for" over the timeline, evaluated each interval from the
+// start until the end, and gives the state at each evaluation: of the element that is furthest. Source: Prometheus
+// rules/alerting.go Eval.
+func (t *Timeline) Alert(q *Query, hold, keep, until, interval time.Duration) ([]AlertState, error) {
 	if interval <= 0 {
 		return nil, fmt.Errorf("promql: an alert is evaluated at an interval, not every %s", interval)
 	}
 	var states []AlertState
-	since := map[string]time.Duration{}
+	all := actives{}
 	for at := time.Duration(0); at <= until; at += interval {
 		r, err := t.At(q, at)
 		if err != nil {
 			return nil, err
 		}
-		active := map[string]time.Duration{}
-		state := Inactive
+		present := map[string]bool{}
 		for _, p := range r {
-			begun, ok := since[p.Labels]
-			if !ok {
-				begun = at
-			}
-			active[p.Labels] = begun
-			now := Pending
-			if at-begun >= hold {
-				now = Firing
-			}
-			state = max(state, now)
+			present[p.Labels] = true
 		}
-		since = active
-		states = append(states, state)
+		states = append(states, all.step(present, at, hold, keep))
 	}
 	return states, nil
+}
+
+// active is an element of an alert that is pending or firing.
+type active struct {
+	since  time.Duration
+	firing bool
+	// kept is since when it fires without being there; negative while it is there.
+	kept time.Duration
+}
+
+// actives are an alert's elements by their labels.
+type actives map[string]*active
+
+// step evaluates once, with the elements that are there, and gives the state of the one that is furthest.
+func (all actives) step(present map[string]bool, at, hold, keep time.Duration) AlertState {
+	for key := range present {
+		if all[key] == nil {
+			all[key] = &active{since: at}
+		}
+		all[key].kept = -1
+	}
+	state := Inactive
+	for key, a := range all {
+		if !present[key] {
+			if a.firing && a.kept < 0 {
+				a.kept = at
+			}
+			if !a.firing || at-a.kept >= keep {
+				delete(all, key)
+				continue
+			}
+		}
+		a.firing = a.firing || at-a.since >= hold
+		now := Pending
+		if a.firing {
+			now = Firing
+		}
+		state = max(state, now)
+	}
+	return state
 }

@@ -102,7 +102,7 @@ func TestAlertFiresAtTheSameMinute(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		states, err := line.Alert(q, 2*time.Minute, 20*time.Minute, time.Minute)
+		states, err := line.Alert(q, 2*time.Minute, 0, 20*time.Minute, time.Minute)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -129,4 +129,43 @@ func healthy() promql.Traffic {
 		t.Calls[i].Errors = 0
 	}
 	return t
+}
+
+// TestKeepFiringFor: an alert goes on firing for that long after its expression is empty, and is no longer kept when it
+// comes back.
+func TestKeepFiringFor(t *testing.T) {
+	b, err := promql.NewBench(promql.Input{Traffic: healthy()}, worlds()[:1])
+	if err != nil {
+		t.Fatal(err)
+	}
+	q, err := promql.Parse(`sum(rate(istio_requests_total{` + dst + `,response_code=~"5.."}[1m])) > 1`)
+	if err != nil {
+		t.Fatal(err)
+	}
+	incident := probed()
+	line, err := b.Timeline([]promql.Stage{{}, {From: 5 * time.Minute, Traffic: &incident}, {From: 10 * time.Minute}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		hold, keep time.Duration
+		want       string
+	}{
+		{0, 0, "......fffff......"},
+		{2 * time.Minute, 0, "......ppfff......"},
+		{2 * time.Minute, 3 * time.Minute, "......ppffffff..."},
+		{8 * time.Minute, 3 * time.Minute, "......ppppp......"},
+	} {
+		states, err := line.Alert(q, tt.hold, tt.keep, 16*time.Minute, time.Minute)
+		if err != nil {
+			t.Fatal(err)
+		}
+		var s strings.Builder
+		for _, a := range states {
+			s.WriteString(map[promql.AlertState]string{promql.Inactive: ".", promql.Pending: "p", promql.Firing: "f"}[a])
+		}
+		if s.String() != tt.want {
+			t.Errorf("for %s, keep %s: %s, want %s", tt.hold, tt.keep, s.String(), tt.want)
+		}
+	}
 }
