@@ -1,6 +1,9 @@
 package source
 
 import (
+	"cmp"
+	"fmt"
+	"slices"
 	"time"
 
 	"github.com/ambientplan/ambientplan/telemetry/span"
@@ -126,8 +129,12 @@ type Query struct {
 	// Labels and Annotations of an alert or recording rule.
 	Labels, Annotations map[string]string
 	OnEmpty             OnEmpty
-	// Condition is a threshold that stands outside of the query, as text.
+	// Condition is a threshold that stands outside of the query, as text; Threshold is the same where it is one
+	// comparison with a number.
 	Condition string
+	Threshold *Threshold
+	// SelectorOnly says that the text must stay one selector: that of label_values(...), of a federation match.
+	SelectorOnly bool
 	// Variables that the text names, sorted by name.
 	Variables []*Variable
 	// Scope is the namespace that the monitoring's tenancy adds to each selector; "" for none that is known.
@@ -136,10 +143,22 @@ type Query struct {
 	// text can be edited here.
 	Frozen string
 
-	// text is where Text stands; restore brings edits of Expr back to edits of Text. nil is for texts without
-	// placeholders.
+	// text holds Text from byte from on; copies are other places with the same text, which change with it. restore
+	// brings edits of Expr back to edits of Text; nil is for texts without placeholders.
 	text    span.Text
+	from    int
+	copies  []span.Text
 	restore func([]span.Edit) ([]span.Edit, error)
+}
+
+// Threshold is a comparison of a query's result outside of the query.
+type Threshold struct {
+	// Reducer makes one number of the result's points: last, mean, max...; "" when each point is compared.
+	Reducer string
+	// Op is PromQL's: > < >= <= == !=.
+	Op string
+	// Value that the result is compared with.
+	Value float64
 }
 
 // Edits turns edits of Expr, by byte, into edits of the file. It fails when the query is frozen or its place cannot
@@ -154,7 +173,26 @@ func (q *Query) Edits(edits []span.Edit) ([]span.Edit, error) {
 			return nil, err
 		}
 	}
-	return q.text.Edits(edits)
+	moved := make([]span.Edit, len(edits))
+	for i, e := range edits {
+		moved[i] = span.Edit{Start: e.Start + q.from, End: e.End + q.from, Text: e.Text}
+		if e.Start < 0 || e.End > len(q.Text) {
+			return nil, fmt.Errorf("%s:%d: an edit leaves the query", q.File, q.Line)
+		}
+	}
+	out, err := q.text.Edits(moved)
+	if err != nil {
+		return nil, err
+	}
+	for _, c := range q.copies {
+		more, err := c.Edits(moved)
+		if err != nil {
+			return nil, err
+		}
+		out = append(out, more...)
+	}
+	slices.SortStableFunc(out, func(a, b span.Edit) int { return cmp.Compare(a.Start, b.Start) })
+	return out, nil
 }
 
 // Restored is a text with placeholders of Expr turned back into variables, for people to read.

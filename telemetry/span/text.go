@@ -38,6 +38,14 @@ func (t Text) Start() int {
 	return t.start
 }
 
+// Offset is the byte offset in the file of a byte offset of the text; false when the parts cannot be told apart.
+func (t Text) Offset(i int) (int, bool) {
+	if t.origin == nil || i < 0 || i > len(t.String) {
+		return 0, false
+	}
+	return t.origin(i), true
+}
+
 // Editable says that the place of the text is known at all.
 func (t Text) Editable() bool { return t.origin != nil || t.whole != nil }
 

@@ -1,0 +1,119 @@
+package source
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/prometheus/prometheus/promql/parser"
+
+	"github.com/ambientplan/ambientplan/telemetry/span"
+)
+
+// promQL is the parser that callers give.
+func promQL(expr string) error {
+	_, err := parser.NewParser(parser.Options{}).ParseExpr(expr)
+	return err
+}
+
+// corpusFiles are all files of the test corpora, by path.
+func corpusFiles(t *testing.T) []string {
+	t.Helper()
+	var all []string
+	for _, root := range []string{"testdata", filepath.Join("..", "..", "testdata", "monitoring"), os.Getenv("AMBIENTPLAN_TRIAL")} {
+		if root == "" {
+			continue
+		}
+		_ = filepath.WalkDir(root, func(path string, e os.DirEntry, err error) error {
+			if err == nil && e.Type().IsRegular() && (strings.HasSuffix(path, ".json") || strings.HasSuffix(path, ".yaml") || strings.HasSuffix(path, ".yml")) {
+				all = append(all, path)
+			}
+			return nil
+		})
+	}
+	return all
+}
+
+// edited is a file after edits.
+func edited(t *testing.T, f *File, edits []span.Edit) *File {
+	t.Helper()
+	data, err := span.Apply(f.Data, edits)
+	if err != nil {
+		t.Fatalf("%s: %v", f.Path, err)
+	}
+	return Parse(f.Path, data, promQL)
+}
+
+// TestEveryQueryIsEditedAlone is the promise of the package: an edit of one query, written to the file and read again,
+// changes the text of this query and of no other.
+func TestEveryQueryIsEditedAlone(t *testing.T) {
+	total, parsed, frozen := 0, 0, 0
+	for _, path := range corpusFiles(t) {
+		data, err := os.ReadFile(path)
+		if err != nil {
+			t.Fatal(err)
+		}
+		f := Parse(path, string(data), promQL)
+		total += len(f.Queries)
+		for i, q := range f.Queries {
+			if q.Unread != "" {
+				t.Logf("%s:%d: %s: %s", path, q.Line, q.Unread, q.Text)
+				continue
+			}
+			parsed++
+			if q.Frozen != "" {
+				frozen++
+				continue
+			}
+			if err := editedAlone(t, f, i); err != nil {
+				t.Errorf("%s:%d: %s: %v", path, q.Line, q.Path, err)
+			}
+		}
+		for _, n := range f.Notes {
+			t.Logf("%s:%d: note: %s", n.File, n.Line, n.Text)
+		}
+	}
+	t.Logf("%d queries, %d parsed, of these %d frozen", total, parsed, frozen)
+}
+
+func editedAlone(t *testing.T, f *File, i int) error {
+	const mark = `(vector(7) # "quoted" \ and é
+) or `
+	q := f.Queries[i]
+	edit := span.Edit{Text: mark}
+	if q.SelectorOnly {
+		edit.Text = `a_`
+	}
+	edits, err := q.Edits([]span.Edit{edit})
+	if err != nil {
+		return err
+	}
+	want, err := q.Restored([]span.Edit{edit})
+	if err != nil {
+		return err
+	}
+	after := edited(t, f, edits)
+	if len(after.Queries) != len(f.Queries) {
+		return fmt.Errorf("%d queries become %d", len(f.Queries), len(after.Queries))
+	}
+	for k, a := range after.Queries {
+		if k == i && a.Text != want {
+			return fmt.Errorf("it becomes %q, want %q", a.Text, want)
+		}
+		if b := f.Queries[k]; k != i && (a.Text != b.Text || a.Path != b.Path || !slices.Equal(a.variableNames(), b.variableNames())) {
+			return fmt.Errorf("query %s becomes %q", b.Path, a.Text)
+		}
+	}
+	return nil
+}
+
+func (q *Query) variableNames() []string {
+	var out []string
+	for _, v := range q.Variables {
+		out = append(out, v.Name)
+	}
+	return out
+}
