@@ -4,7 +4,6 @@ import (
 	"fmt"
 	"math"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 
@@ -24,7 +23,8 @@ type testGroup struct {
 	Name        string        `yaml:"name"`
 	Interval    string        `yaml:"interval"`
 	InputSeries []inputSeries `yaml:"input_series"`
-	Exprs       []exprTest    `yaml:"promql_expr_test"`
+	Alerts      []alertTest   `yaml:"alert_rule_test,omitempty"`
+	Exprs       []exprTest    `yaml:"promql_expr_test,omitempty"`
 }
 
 type inputSeries struct {
@@ -95,16 +95,10 @@ func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (te
 	if err != nil {
 		return g, err
 	}
-	steps := int(window / (scrapeInterval * time.Millisecond))
-	for _, t := range db.all {
-		from, by := t.value, 0.0
-		if !t.gauge {
-			from, by = 0, t.rate*scrapeInterval/1000
+	if g.InputSeries = notation(db, window); len(g.InputSeries) > 0 {
+		if db, err = read(g.InputSeries); err != nil {
+			return g, err
 		}
-		g.InputSeries = append(g.InputSeries, inputSeries{
-			Series: t.labels.String(),
-			Values: fmt.Sprintf("%s+%sx%d", plain(from), plain(by), steps),
-		})
 	}
 	for _, q := range queries {
 		r, err := b.prover.look(q, b.prepare(q).order, db, window.Milliseconds())
@@ -119,9 +113,6 @@ func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (te
 	}
 	return g, nil
 }
-
-// plain is a number without an exponent, which the series notation does not always read.
-func plain(v float64) string { return strconv.FormatFloat(v, 'f', -1, 64) }
 
 // lookback is how far a query looks into the past: the sum of nested ranges, subqueries and offsets.
 func lookback(q *Query) time.Duration {

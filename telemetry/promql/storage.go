@@ -50,7 +50,7 @@ func newTimed(one series.Series, from *origin) timed {
 // of 30 days costs no more than its samples.
 type synthetic struct {
 	all []timed
-	// recorded are series with samples, made by recording rules.
+	// recorded are series with samples, made by recording rules or read from a unit test.
 	recorded []storage.Series
 }
 
