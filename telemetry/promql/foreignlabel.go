@@ -69,6 +69,25 @@ func (b *Bench) foreignLabel(q *Query) string {
 	return slices.Min(left)
 }
 
+// unwatched is a proxy or pod whose own metrics, those of no call, the query took on the old model and does not take in a
+// state; "" without one. What such gauges say is a stand-in, so an equal number, such as a minimum, is luck.
+func (b *Bench) unwatched(q *Query, before, after int) string {
+	for _, l := range b.prepare(q).leaves {
+		if b.stock.family[l.Metric] != "" {
+			continue
+		}
+		was, errWas := b.taken(l, before, 0)
+		is, errIs := b.taken(l, after, 0)
+		if errWas != nil || errIs != nil {
+			return l.text
+		}
+		if lost := without(facts(was), facts(is)); len(lost) > 0 {
+			return lost[0]
+		}
+	}
+	return ""
+}
+
 // moved says that some selector of the query takes other series in a state than on the old model.
 func (b *Bench) moved(q *Query, state int) bool {
 	return slices.ContainsFunc(b.prepare(q).leaves, func(l leaf) bool {

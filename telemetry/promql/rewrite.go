@@ -262,6 +262,9 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 		if why == "" && label != "" && b.moved(a.rewritten, i) {
 			why = "the model has no label " + label + ", so whether the new series have it is not known (Q24, Q25)"
 		}
+		if who := b.unwatched(a.rewritten, 0, i); why == "" && who != "" {
+			why = "it no longer watches the " + who
+		}
 		switch {
 		case why == "" && a.silent && q.Alerting():
 			r.Failed = append(r.Failed, Failure{State: s.Name, Reason: "no modelled traffic makes it fire"})

@@ -112,6 +112,9 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if f.Verdict == Unaffected {
 		j.sameNumber(&f)
 	}
+	if who := b.unwatched(q, before, after); who != "" && f.Verdict == Unaffected {
+		f.Verdict, f.Reason = ChangesMeaning, "it no longer watches the "+who+"; "+f.Reason
+	}
 	if label := b.foreignLabel(q); label != "" && f.Verdict == Unaffected && newcomers(f.Evidence) {
 		f.Verdict, f.Reason = CannotTell, "the model has no label "+label+", so whether the new series have it is not known (Q24, Q25); "+f.Reason
 	}
@@ -161,6 +164,8 @@ func (j judge) unmodelled() (Finding, bool) {
 		}
 	}
 	switch {
+	case j.targetsDown():
+		return Finding{Verdict: Unaffected, Reason: "a target that is gone is not down; ztunnel's and the waypoints' are watched if they are scraped by this job (Q48, 1.4)"}, true
 	case silent != "":
 		return Finding{Verdict: GoesSilent, Reason: silent}, true
 	case dead != "":
@@ -173,6 +178,17 @@ func (j judge) unmodelled() (Finding, bool) {
 		return Finding{Reason: "joined with " + strings.Join(foreign, ", ") + ", which the model has no series of"}, true
 	}
 	return Finding{}, false
+}
+
+// targetsDown says that the query is up == 0, of some targets.
+func (j judge) targetsDown() bool {
+	b, ok := unwrap(j.q.Expr).(*parser.BinaryExpr)
+	if !ok || b.Op != parser.EQLC || b.ReturnBool || len(j.q.Selectors) != 1 || j.q.Selectors[0].Metric != "up" {
+		return false
+	}
+	_, selector := unwrap(b.LHS).(*parser.VectorSelector)
+	zero, number := unwrap(b.RHS).(*parser.NumberLiteral)
+	return selector && number && zero.Val == 0
 }
 
 // value compares the value that the query shows or watches: without the alert's comparison, and without the
