@@ -34,6 +34,9 @@ type checklist struct {
 	NoWayBack     []string
 	// Pointer is the file that says where each namespace stands.
 	Pointer string
+	// Telemetry are dashboards, alerts and the like; NotUnderstood counts what was not understood of them.
+	Telemetry     []telemetryRow
+	NotUnderstood int
 }
 
 type decisionRow struct{ Subject, Kind, Waypoint, Why, Waived string }
@@ -186,6 +189,9 @@ func (t *Tree) checklist(i int) *checklist {
 		}
 	}
 	for _, f := range p.Findings {
+		if p.Telemetry != nil && strings.HasPrefix(f.ID, "T") {
+			continue // in the part on dashboards and alerts, with the step that it belongs to
+		}
 		if ns := namespaceOf(f.Subject); f.Severity != api.Info && (ns == "" || mine[ns]) {
 			c.Findings = append(c.Findings, f)
 		}
@@ -193,6 +199,7 @@ func (t *Tree) checklist(i int) *checklist {
 	for j := range w.Steps {
 		c.Steps = append(c.Steps, t.stepPart(i, j))
 	}
+	c.Telemetry, c.NotUnderstood = telemetryOf(p, w)
 	t.backParts(i, c)
 	return c
 }

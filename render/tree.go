@@ -18,6 +18,8 @@ type Options struct {
 	// Inventory is the encoded snapshot that the plan was made from; it becomes
 	// inventory.yaml as it is. nil when there is none.
 	Inventory []byte
+	// Telemetry are rewritten dashboards and rules by path, put below telemetry/ as they are.
+	Telemetry map[string][]byte
 }
 
 // ErrGitOps is wrapped by the error for a GitOps flavour that cannot be rendered yet.
@@ -70,6 +72,14 @@ func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
 	}
 	if err := t.prose(); err != nil {
 		return nil, err
+	}
+	if p.Telemetry != nil {
+		if t.files["telemetry/README.md"], err = TelemetryMarkdown(p.Telemetry); err != nil {
+			return nil, err
+		}
+	}
+	for path, data := range o.Telemetry {
+		t.files["telemetry/"+path] = slices.Clone(data)
 	}
 	return t, nil
 }

@@ -31,6 +31,9 @@ type MigrationPlan struct {
 	Cost     Cost           `json:"cost"`
 	// Proof sums the proofs of all steps up.
 	Proof PlanProof `json:"proof"`
+	// Telemetry says what the plan does to dashboards and alerts, without what it leaves unaffected; nil when none were
+	// handed in.
+	Telemetry *TelemetryReport `json:"telemetry,omitempty"`
 	// Calls is the call graph that the proof relies on, without evidence.
 	Calls      []Edge          `json:"calls,omitempty"`
 	GitOps     string          `json:"gitops,omitempty"`

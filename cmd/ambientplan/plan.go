@@ -11,6 +11,7 @@ import (
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
 	"github.com/ambientplan/ambientplan/render"
+	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
 type planOptions struct {
@@ -19,10 +20,12 @@ type planOptions struct {
 	needs     []string
 	policy    string
 	edges     []string
-	out       string
-	output    outputFlag
-	color     colorFlag
-	failOn    failOnFlag
+	// monitoring are files with dashboards, alerts and the like.
+	monitoring []string
+	out        string
+	output     outputFlag
+	color      colorFlag
+	failOn     failOnFlag
 }
 
 func newPlanCmd(s *streams) *cobra.Command {
@@ -51,6 +54,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	f.StringArrayVar(&o.needs, "needs", nil, "FeatureNeeds of the owners of services; can be repeated")
 	f.StringVar(&o.policy, "policy", "", "MigrationPolicy of the platform team")
 	f.StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
+	f.StringArrayVar(&o.monitoring, "monitoring", nil, "file or directory with dashboards, alerts and the like, for the checklists; can be repeated")
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
 	o.output.add(cmd, "table", "yaml", "json")
 	o.color.add(cmd)
@@ -96,13 +100,17 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	if p.InputDigest, err = inputDigest(inv, p.Calls); err != nil {
 		return internalErrorf("%w", err)
 	}
+	rewritten, err := o.addTelemetry(ctx, doing, inv, p)
+	if err != nil {
+		return err
+	}
 	var b bytes.Buffer
 	if err := o.print(&b, s, p); err != nil {
 		return internalErrorf("%w", err)
 	}
 	if o.out != "" {
 		doing.stage("building and checking the tree")
-		if err := writeTree(p, inv, "", o.out); err != nil {
+		if err := writeTree(p, inv, "", o.out, rewritten); err != nil {
 			return err
 		}
 	}
@@ -115,6 +123,25 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 		s.notef("next: read %s/README.md, then %s checklist %s/plan.yaml --wave 0", o.out, s.name, o.out)
 	}
 	return o.failOn.judge(p)
+}
+
+// addTelemetry judges dashboards and alerts by the plan, puts what it finds into the plan, and gives the files that
+// should be changed.
+func (o *planOptions) addTelemetry(ctx context.Context, doing *progress, inv *api.Inventory, p *api.MigrationPlan) (map[string][]byte, error) {
+	if len(o.monitoring) == 0 {
+		return nil, nil
+	}
+	doing.stage("judging dashboards and alerts")
+	files, err := source.Read(o.monitoring)
+	if err != nil {
+		return nil, err
+	}
+	res, err := analyze(ctx, inv, p, files)
+	if err != nil {
+		return nil, err
+	}
+	planner.AddTelemetry(p, res.Report)
+	return rewrites(res)
 }
 
 // read reads all inputs and checks them against each other. It returns the

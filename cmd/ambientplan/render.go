@@ -38,7 +38,7 @@ plan gives the same bytes. The plan is not computed again.`,
 					return err
 				}
 			}
-			if err := writeTree(p, inv, o.gitops, o.out); err != nil {
+			if err := writeTree(p, inv, o.gitops, o.out, nil); err != nil {
 				return err
 			}
 			s.notef("wrote %s", o.out)
@@ -66,9 +66,10 @@ func (o *renderOptions) check(plan string) error {
 }
 
 // writeTree builds the tree, checks that every overlay builds and differs from
-// the one before by what the plan says, and only then writes it. inv may be nil.
-func writeTree(p *api.MigrationPlan, inv *api.Inventory, gitops, dir string) error {
-	o := render.Options{GitOps: gitops}
+// the one before by what the plan says, and only then writes it. inv may be
+// nil, and so may telemetry, the files of dashboards and alerts as they should become.
+func writeTree(p *api.MigrationPlan, inv *api.Inventory, gitops, dir string, telemetry map[string][]byte) error {
+	o := render.Options{GitOps: gitops, Telemetry: telemetry}
 	if inv != nil {
 		var b bytes.Buffer
 		if err := api.Encode(&b, inv); err != nil {
