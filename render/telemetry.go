@@ -139,6 +139,9 @@ func (t *text) telemetryRewrite(r *api.TelemetryRewrite) {
 	if r.Query != "" || len(r.Variables) > 0 {
 		t.item("    "+ProofWords(r)+"; ", "commit it before "+StepWords(r.Before))
 	}
+	if r.Alert != "" {
+		t.item("    alert: ", r.Alert)
+	}
 	for _, n := range r.NotIn {
 		t.item("    not in ", n)
 	}

@@ -61,6 +61,8 @@ type judged struct {
 	file    *source.File
 	rewrite *promql.Rewrite
 	simpler string
+	// minutes says when an alert fires, original and rewrite.
+	minutes string
 	// whileRunning are the ways on which the rewrite is not equal, those while steps run among them; strict is a larger
 	// rewrite that is right on more of these.
 	whileRunning []promql.Failure
@@ -185,7 +187,7 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 		trials, every, last = now.trials, now.every, now.last
 	}
 	r := promql.RewriteAll(trials, j.names)
-	if r.Form == promql.NoForm && r.Connections == "" {
+	if r.Form == promql.NoForm && r.Connections == "" && len(r.Offers) == 0 {
 		return
 	}
 	j.rewrite = &r
@@ -195,6 +197,9 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 				j.strict = &strict
 			}
 		}
+	}
+	if x.q.Role == source.Alert && r.Form != promql.NoForm {
+		j.minutes = minutesOf(trials, &r, x.q)
 	}
 	if len(r.Edits) > 0 && len(last) > 0 {
 		if end := promql.RewriteAll(last, j.names); end.Complete() && len(end.Text) < len(r.Text) && end.Text != x.q.Expr {
@@ -207,6 +212,28 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if a.worthWriting(&r) {
 		a.edit(j)
 	}
+}
+
+// maxTimelines bounds on how many kinds of calls an alert is run minute by minute.
+const maxTimelines = 4
+
+// minutesOf says when the rewrite of an alert fires, compared with the original on the old model: the worst of what it
+// does for several kinds of calls.
+func minutesOf(trials []promql.Trial, r *promql.Rewrite, q *source.Query) string {
+	var worst *promql.Minutes
+	for i, t := range trials {
+		if i == maxTimelines {
+			break
+		}
+		m := t.Bench.SameMinute(t.Query, r, q.For, q.KeepFiring)
+		if worst == nil || worst.Same && !m.Same || worst.Same == m.Same && m.Off > worst.Off {
+			worst = &m
+		}
+	}
+	if worst == nil {
+		return ""
+	}
+	return worst.String()
 }
 
 // restsOn is a recording rule that was rewritten and that the query uses; "" for none.

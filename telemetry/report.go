@@ -157,9 +157,12 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	if r.Factor != 0 && r.Factor != 1 {
 		out.Factor = r.Factor
 	}
-	out.Simpler = j.simpler
+	out.Simpler, out.Alert = j.simpler, j.minutes
 	if r.Connections != "" {
 		out.Offers = append(out.Offers, api.TelemetryOffer{Query: r.Connections, Why: "counts connections where requests are not counted: set its threshold anew"})
+	}
+	for _, o := range r.Offers {
+		out.Offers = append(out.Offers, api.TelemetryOffer{Query: o.Text, Why: o.Why})
 	}
 	return out
 }
