@@ -95,7 +95,7 @@ func (o *dashboardsOptions) run(ctx context.Context, s *streams) error {
 	doing := s.progress()
 	defer doing.end()
 	doing.stage("reading")
-	files, err := source.Read(o.files)
+	files, err := readMonitoring(o.files)
 	if err != nil {
 		return err
 	}

@@ -11,7 +11,6 @@ import (
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
 	"github.com/ambientplan/ambientplan/render"
-	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
 type planOptions struct {
@@ -132,7 +131,7 @@ func (o *planOptions) addTelemetry(ctx context.Context, doing *progress, inv *ap
 		return nil, nil
 	}
 	doing.stage("judging dashboards and alerts")
-	files, err := source.Read(o.monitoring)
+	files, err := readMonitoring(o.monitoring)
 	if err != nil {
 		return nil, err
 	}
