@@ -139,11 +139,13 @@ func (t *text) telemetryRewrite(r *api.TelemetryRewrite) {
 	if r.Query != "" || len(r.Variables) > 0 {
 		t.item("    "+ProofWords(r)+"; ", "commit it before "+StepWords(r.Before))
 	}
-	if r.Alert != "" {
+	if r.Alert != "" && (r.Query != "" || len(r.Variables) > 0) {
 		t.item("    alert: ", r.Alert)
 	}
 	for _, n := range r.NotIn {
-		t.item("    not in ", n)
+		if r.Query != "" || len(r.Variables) > 0 {
+			t.item("    not in ", n)
+		}
 	}
 	if r.Factor != 0 {
 		t.item("    threshold: ", fmt.Sprintf("today's value counts each call %g times: divide thresholds outside of the query by that", r.Factor))

@@ -61,6 +61,10 @@ type judged struct {
 	file    *source.File
 	rewrite *promql.Rewrite
 	simpler string
+	// sharedVariable says what a variable's new value means for a query that did not need it.
+	sharedVariable string
+	// covered says that the new value mends it.
+	covered bool
 	// minutes says when an alert fires, original and rewrite.
 	minutes string
 	// whileRunning are the ways on which the rewrite is not equal, those while steps run among them; strict is a larger
@@ -106,6 +110,7 @@ func Analyze(ctx context.Context, in Input) (*Result, error) {
 			}
 		}
 	}
+	a.guard(old)
 	a.write()
 	return &Result{Report: a.report, Rewritten: a.files()}, nil
 }

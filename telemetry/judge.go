@@ -17,6 +17,8 @@ type judgement struct {
 	spans   []stretch
 	// healthy says that the silence looks like a good number.
 	healthy bool
+	// classes of calls that it selects, for other values of its variables.
+	classes []class
 	// trials are what a rewrite must be right on: the ways of calls between steps. every has also those while a step
 	// runs, last only those that are left in the end.
 	trials, every, last []promql.Trial
@@ -100,7 +102,7 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 		w.judgeForeign(j, rough, b)
 		return
 	}
-	j.named = w.fewServices(classes)
+	j.named, j.classes = w.fewServices(classes), classes
 	type result map[string]promql.Finding
 	results := make([]result, len(classes))
 	nothing := promql.Finding{}
@@ -121,7 +123,7 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 			if state == 0 {
 				continue
 			}
-			results[i][name] = l.bench.Judge(q, 0, state)
+			results[i][name] = j.asked(l.bench.Judge(q, 0, state))
 			j.evaluated++
 		}
 		if len(l.states) == 1 {
@@ -157,6 +159,19 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 		}
 	}
 	j.fold(standing, passing)
+}
+
+// asked takes from a finding what does not matter to the reader of the query: the variable of a dashboard takes labels,
+// whatever the numbers are.
+func (j *judgement) asked(f promql.Finding) promql.Finding {
+	switch f.Verdict {
+	case promql.DoubleCounts, promql.CountsHalf, promql.ChangesMeaning:
+		if j.q.Role == source.Selection && len(f.Before) > 0 && f.Before.SameLabels(f.After) {
+			return promql.Finding{Verdict: promql.Unaffected, Reason: "the same labels"}
+		}
+	default:
+	}
+	return f
 }
 
 // unselected says that none of the findings is about a query that selects something.

@@ -71,6 +71,9 @@ func (a *analysis) query(j *judged) api.TelemetryQuery {
 	if j.guessed && j.verdict != promql.Unaffected {
 		out.Advice = append(out.Advice, "callers of some of these services are not known: clients that move early and late stand for them; --edges narrows it down")
 	}
+	if j.sharedVariable != "" {
+		out.Advice = append(out.Advice, j.sharedVariable)
+	}
 	if out.Rewrite == nil && j.by == "" && len(j.spans) > 0 && j.verdict != promql.AlreadyDead {
 		out.Advice = append(out.Advice, "no rewrite is known that gives the same result: somebody must decide what it should watch")
 	}
@@ -114,7 +117,7 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	if j.by != "" {
 		return &api.TelemetryRewrite{By: j.by, Proved: true, Before: first, States: j.evaluated}
 	}
-	if j.rewrite == nil {
+	if j.rewrite == nil || len(j.rewrite.Edits)+len(j.rewrite.Variable)+len(j.rewrite.Offers) == 0 && j.rewrite.Connections == "" {
 		return nil
 	}
 	r := j.rewrite
@@ -305,7 +308,7 @@ func (a *analysis) count() {
 		s.Queries++
 		s.Verdicts[string(q.Verdict)]++
 		severities[q.Severity]++
-		if q.Rewrite != nil {
+		if r := q.Rewrite; r != nil && (r.Query != "" || len(r.Variables) > 0 || r.By != "") {
 			s.Rewrites++
 			if q.Rewrite.Proved {
 				s.Proved++

@@ -2,6 +2,7 @@ package promql
 
 import (
 	"fmt"
+	"github.com/prometheus/prometheus/promql/parser"
 	"math"
 	"slices"
 
@@ -250,12 +251,33 @@ func (b *Bench) result(q *Query, state, v int) (Result, error) {
 // would rest on nothing. absent() of a service that nobody knows is equal in all states, and means nothing.
 func (b *Bench) blindTo(q *Query, states ...int) string {
 	usual, rare := b.asked(q)
+	first, seen := "", false
 	for _, l := range b.prepare(q).leaves {
-		if !b.sees(l, states, append(usual, rare...)) {
+		if class, _ := classify(l.Selector); class == classDead {
+			continue // empty on purpose: "new metric or old metric" is a living query
+		}
+		switch {
+		case b.sees(l, states, append(usual, rare...)):
+			seen = true
+		case !l.alternative():
 			return l.text
+		case first == "":
+			first = l.text
 		}
 	}
-	return ""
+	if seen {
+		return ""
+	}
+	return first
+}
+
+// alternative says that the selector is one of several that "or" joins: the others may have something where it has
+// nothing.
+func (s Selector) alternative() bool {
+	return slices.ContainsFunc(s.Parents, func(n parser.Node) bool {
+		b, ok := n.(*parser.BinaryExpr)
+		return ok && b.Op == parser.LOR
+	})
 }
 
 func (b *Bench) sees(l leaf, states, variants []int) bool {

@@ -218,6 +218,9 @@ func (r Result) Equal(o Result) bool {
 	return slices.EqualFunc(r, o, func(a, b Point) bool { return a.Labels == b.Labels && same(a.Value, b.Value) })
 }
 
+// SameLabels says that two results have the same labels, whatever the values.
+func (r Result) SameLabels(o Result) bool { return sameLabels(r, o) }
+
 // Evaluate gives the result of the expression for the traffic in a steady state. Rules are the recording rules
 // that the expression may rest on.
 func Evaluate(text string, t Traffic, s series.State, rules []Rule) (Result, error) {

@@ -121,11 +121,24 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if text := b.blindTo(q, before, after); text != "" && f.Verdict == Unaffected {
 		f.Verdict, f.Reason = CannotTell, text+" selects nothing of the known traffic, in neither state"
 	}
+	if name := j.dead(); name != "" && len(f.Before)+len(f.After) == 0 {
+		return Finding{Verdict: AlreadyDead, Reason: name + " is emitted by no Istio since 1.5: the query was silent before the migration"}
+	}
 	if q.Alerting() {
 		f = j.alert(f)
 	}
 	f.LooksHealthy = f.LooksHealthy || f.Verdict == GoesSilent && q.Alerting()
 	return f
+}
+
+// dead is a metric of the query that nobody emits any more.
+func (j judge) dead() string {
+	for _, l := range j.leaves {
+		if class, _ := classify(l.Selector); class == classDead {
+			return l.Metric
+		}
+	}
+	return ""
 }
 
 // newcomers says that a selector takes series of proxies that were not there before.
@@ -168,7 +181,7 @@ func (j judge) unmodelled() (Finding, bool) {
 		return Finding{Verdict: Unaffected, Reason: "a target that is gone is not down; ztunnel's and the waypoints' are watched if they are scraped by this job (Q48, 1.4)"}, true
 	case silent != "":
 		return Finding{Verdict: GoesSilent, Reason: silent}, true
-	case dead != "":
+	case dead != "" && modelled == 0:
 		return Finding{Verdict: AlreadyDead, Reason: dead + " is emitted by no Istio since 1.5: the query was silent before the migration"}, true
 	case len(unknown) > 0:
 		return Finding{Reason: strings.Join(unknown, "; ")}, true
