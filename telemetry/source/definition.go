@@ -71,13 +71,18 @@ func (d definition) values() []string {
 	return out
 }
 
-// edit puts a value in the place of another one. Where several values may be selected, Grafana escapes the | in a
+// edit puts a value in the place of another one; see listEdit.
+func (d definition) edit(old, with string) ([]span.Edit, error) {
+	return listEdit(d.v, old, with, d.replace, d.add)
+}
+
+// listEdit puts a value in the place of another one. Where several values may be selected, dashboards escape the | in a
 // value, so with and old are taken as alternatives: those of with that are new become values of their own, selected
 // where an old one is.
-func (d definition) edit(old, with string) ([]span.Edit, error) {
+func listEdit(v *Variable, old, with string, replace func(old, with string) ([]span.Edit, error), add func(olds, more []string) ([]span.Edit, error)) ([]span.Edit, error) {
 	var edits []span.Edit
 	var err error
-	if d.v.Multi || d.v.All {
+	if v.Multi || v.All {
 		olds := strings.Split(old, "|")
 		var more []string
 		left := slices.Clone(olds)
@@ -90,20 +95,20 @@ func (d definition) edit(old, with string) ([]span.Edit, error) {
 		}
 		switch {
 		case len(left) == 0:
-			edits, err = d.add(olds, more)
+			edits, err = add(olds, more)
 		case len(left) == 1 && len(more) == 1:
-			edits, err = d.replace(left[0], more[0])
+			edits, err = replace(left[0], more[0])
 		default:
-			return nil, fmt.Errorf("the variable %s may have several values: %q cannot become %q", d.v.Name, old, with)
+			return nil, fmt.Errorf("the variable %s may have several values: %q cannot become %q", v.Name, old, with)
 		}
 	} else {
-		edits, err = d.replace(old, with)
+		edits, err = replace(old, with)
 	}
 	if err != nil {
 		return nil, err
 	}
 	if len(edits) == 0 && old != with {
-		return nil, fmt.Errorf("the definition of the variable %s does not name %q", d.v.Name, old)
+		return nil, fmt.Errorf("the definition of the variable %s does not name %q, or has %q already", v.Name, old, with)
 	}
 	slices.SortStableFunc(edits, func(a, b span.Edit) int { return cmp.Compare(a.Start, b.Start) })
 	return edits, nil
@@ -145,9 +150,12 @@ func (d definition) replace(old, with string) ([]span.Edit, error) {
 
 // add puts more values behind the last one of olds.
 func (d definition) add(olds, more []string) ([]span.Edit, error) {
-	more = slices.DeleteFunc(slices.Clone(more), func(s string) bool { return slices.Contains(d.offered(), s) })
+	if d.csv == nil {
+		return nil, fmt.Errorf("the variable %s holds one value", d.v.Name)
+	}
+	missing := slices.DeleteFunc(slices.Clone(more), func(s string) bool { return slices.Contains(d.offered(), s) })
 	var edits []span.Edit
-	if len(more) > 0 {
+	if len(missing) > 0 {
 		var last *element
 		text := d.csv.Str()
 		for _, e := range elements(text) {
@@ -163,7 +171,7 @@ func (d definition) add(olds, more []string) ([]span.Edit, error) {
 			comma = ", "
 		}
 		insert := ""
-		for _, m := range more {
+		for _, m := range missing {
 			insert += comma + strings.ReplaceAll(m, ",", `\,`)
 		}
 		e, err := d.csv.Text.Edits([]span.Edit{{Start: last.end, End: last.end, Text: insert}})
@@ -171,13 +179,19 @@ func (d definition) add(olds, more []string) ([]span.Edit, error) {
 			return nil, err
 		}
 		edits = append(edits, e...)
-		if e, err = d.addOptions(olds, more); err != nil {
+		if e, err = addItem(d.r, d.options.List(), olds, more); err != nil {
 			return nil, err
 		}
 		edits = append(edits, e...)
 	}
-	e, err := d.addCurrent(olds, more)
-	return append(edits, e...), err
+	for _, field := range []string{"value", "text"} {
+		e, err := addCurrent(d.r, d.current.Get(field), olds, more)
+		if err != nil {
+			return nil, err
+		}
+		edits = append(edits, e...)
+	}
+	return edits, nil
 }
 
 // offered are the values that may be selected.
@@ -189,52 +203,34 @@ func (d definition) offered() []string {
 	return out
 }
 
-// addOptions copies the option of the last of olds.
-func (d definition) addOptions(olds, more []string) ([]span.Edit, error) {
+// addItem copies the last of olds in a list, of strings or of objects with a value.
+func addItem(r *reader, items []*span.Node, olds, more []string) ([]span.Edit, error) {
 	var last *span.Node
-	for _, o := range d.options.List() {
-		if slices.Contains(olds, o.Str("value")) {
+	value := func(n *span.Node) string { return either(n.Str(), n.Str("value")) }
+	for _, o := range items {
+		more = slices.DeleteFunc(slices.Clone(more), func(s string) bool { return s == value(o) })
+		if slices.Contains(olds, value(o)) {
 			last = o
 		}
 	}
-	if last == nil {
+	if last == nil || len(more) == 0 {
 		return nil, nil
 	}
-	return d.r.repeat(last, last.Str("value"), more)
+	return r.repeat(last, value(last), more)
 }
 
 // addCurrent selects more values where one of olds is selected. One that is selected alone becomes a list.
-func (d definition) addCurrent(olds, more []string) ([]span.Edit, error) {
-	var edits []span.Edit
-	if !slices.ContainsFunc(strs(d.current.Get("value")), func(s string) bool { return slices.Contains(olds, s) }) {
-		return nil, nil
+func addCurrent(r *reader, n *span.Node, olds, more []string) ([]span.Edit, error) {
+	more = slices.DeleteFunc(slices.Clone(more), func(s string) bool { return slices.Contains(strs(n), s) })
+	switch {
+	case len(more) == 0:
+	case n.Is(span.List):
+		return addItem(r, n.Items, olds, more)
+	case n.Is(span.String) && slices.Contains(olds, n.Text.String):
+		return r.listed(n, more)
+	case n.Is(span.String) && slices.Contains(olds, strings.Split(n.Text.String, " + ")[0]):
+		end := len(n.Text.String)
+		return n.Text.Edits([]span.Edit{{Start: end, End: end, Text: " + " + strings.Join(more, " + ")}})
 	}
-	more = slices.DeleteFunc(slices.Clone(more), func(s string) bool { return slices.Contains(strs(d.current.Get("value")), s) })
-	for _, field := range []string{"value", "text"} {
-		n := d.current.Get(field)
-		var e []span.Edit
-		var err error
-		switch {
-		case n.Is(span.List):
-			var last *span.Node
-			for _, item := range n.Items {
-				if slices.Contains(olds, item.Str()) {
-					last = item
-				}
-			}
-			if last != nil {
-				e, err = d.r.repeat(last, last.Str(), more)
-			}
-		case n.Is(span.String) && slices.Contains(olds, n.Text.String):
-			e, err = d.r.listed(n, more)
-		case n.Is(span.String) && strings.Contains(n.Text.String, " + "):
-			end := len(n.Text.String)
-			e, err = n.Text.Edits([]span.Edit{{Start: end, End: end, Text: " + " + strings.Join(more, " + ")}})
-		}
-		if err != nil {
-			return nil, err
-		}
-		edits = append(edits, e...)
-	}
-	return edits, nil
+	return nil, nil
 }

@@ -133,6 +133,11 @@ type board struct {
 }
 
 func (r *reader) board(prefix string, o Object, frozen string) *board {
+	if in := r.within; in != nil {
+		o.Namespace = either(o.Namespace, in.Namespace)
+		o.Name = either(o.Name, in.Name)
+		o.Owner = either(o.Owner, in.Owner)
+	}
 	b := &board{r: r, object: o, prefix: prefix, frozen: frozen, variables: map[string]*Variable{}, sources: map[string]string{}}
 	for _, v := range builtIns() {
 		b.variables[v.Name] = v

@@ -90,6 +90,10 @@ func (r *reader) alertRule(rule, group *span.Node, path string, o Object) {
 		}
 	}
 	b := r.board("", o, "")
+	if o.UID != "" {
+		line, _ := r.position(rule.At)
+		r.file.identities = append(r.file.identities, identity{o.UID, "alert", line})
+	}
 	model := alertModel{data: map[string]*span.Node{}}
 	for _, d := range rule.List("data") {
 		model.data[d.Str("refId")] = d

@@ -19,6 +19,7 @@ func (r *reader) classic(doc *span.Node, prefix string, o Object, frozen string)
 		o.Owner = tagged(doc.Get("tags"))
 	}
 	b := r.board(prefix, o, frozen)
+	b.begins(doc)
 	for _, in := range doc.List("__inputs") {
 		if in.Str("type") == "datasource" {
 			b.sources[in.Str("name")] = in.Str("pluginId")
@@ -55,7 +56,7 @@ func (b *board) definitions(doc *span.Node) {
 		}
 	}
 	for _, n := range list {
-		v := b.classicVariable(n)
+		v := b.variable(n, n.Str("type"))
 		b.variables[v.Name] = v
 	}
 	for i, n := range list {
@@ -88,24 +89,30 @@ func (b *board) panels(list *span.Node, path string) {
 
 func (b *board) onePanel(p *span.Node, path string) {
 	if lib := p.Get("libraryPanel"); lib != nil && len(p.List("targets")) == 0 {
-		b.r.note(p.At, b.object, Remote, fmt.Sprintf("the panel %s is the library panel %s (%s), whose queries are not in this file", quoted(p.Str("title")), quoted(lib.Str("name")), lib.Str("uid")))
+		b.r.note(p.At, b.object, Remote, fmt.Sprintf("the panel %q is the library panel %q (%s), whose queries are not in this file", p.Str("title"), lib.Str("name"), lib.Str("uid")))
 	}
 	b.panel = map[string]*Query{}
 	for i, t := range p.List("targets") {
-		b.target(p, t, at(path+".", "targets", i))
+		b.target(p, t, at(under(path), "targets", i))
 	}
 	if alert := p.Get("alert"); alert.Is(span.Object) {
 		b.legacyAlert(p, alert)
 	}
-	b.panels(p.Get("panels"), path+".panels")
+	b.panels(p.Get("panels"), under(path)+"panels")
 }
 
-func quoted(s string) string { return fmt.Sprintf("%q", s) }
+// under is a path with a dot behind it, if there is one.
+func under(path string) string {
+	if path == "" {
+		return ""
+	}
+	return path + "."
+}
 
 func (b *board) target(p, t *span.Node, path string) {
 	expr := t.Get("expr")
 	if !filled(expr) {
-		b.foreign(p, t)
+		b.foreign(p.Str("title"), t)
 		return
 	}
 	source := b.sourceType(t.Get("datasource"))
@@ -123,7 +130,7 @@ func (b *board) target(p, t *span.Node, path string) {
 }
 
 // foreign notes a target of another data source that names the mesh's metrics.
-func (b *board) foreign(p, t *span.Node) {
+func (b *board) foreign(title string, t *span.Node) {
 	var walk func(n *span.Node) bool
 	walk = func(n *span.Node) bool {
 		if n == nil {
@@ -131,7 +138,7 @@ func (b *board) foreign(p, t *span.Node) {
 		}
 		if n.Kind == span.String {
 			if m := meshMetric.FindString(n.Text.String); m != "" {
-				b.r.note(n.At, b.object, FlagOnly, fmt.Sprintf("the panel %s asks another data source for %s; its query is not read", quoted(p.Str("title")), m))
+				b.r.note(n.At, b.object, FlagOnly, fmt.Sprintf("the panel %q asks another data source for %s; its query is not read", title, m))
 				return true
 			}
 		}

@@ -63,9 +63,5 @@ func (b *board) language(target, panel *span.Node, text string) Language {
 	if kind == noSource {
 		return OtherLanguage
 	}
-	l := languageOf(kind)
-	if l == LanguageUnknown && logQL.MatchString(text) {
-		return LogQL
-	}
-	return l
+	return guessed(languageOf(kind), text)
 }

@@ -301,4 +301,6 @@ type File struct {
 	// Scrapes and Watches besides queries.
 	Scrapes []Scrape
 	Watches []Watch
+
+	identities []identity
 }

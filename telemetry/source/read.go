@@ -60,6 +60,11 @@ type reader struct {
 	prefix string
 	// taken are values, of a ConfigMap for example, that somebody understood.
 	taken map[*span.Node]bool
+	// within is the Kubernetes object around a document, nil if there is none; frozen says why nothing in it can be
+	// edited; pin is the place of a document that has none of its own.
+	within *Object
+	frozen string
+	pin    *int
 	// lines are the offsets at which the file's lines begin.
 	lines []int
 }
@@ -99,6 +104,9 @@ type syntax func(text string, parses func(string) error) (*template.Template, er
 func (r *reader) add(q *Query, t span.Text, from, to int, names syntax, variables map[string]*Variable) *Query {
 	q.File, q.Path, q.Text = r.file.Path, r.prefix+q.Path, t.String[from:to]
 	q.text, q.from = t, from
+	if r.frozen != "" {
+		q.Frozen = r.frozen
+	}
 	if !t.Editable() && q.Frozen == "" {
 		q.Frozen = "the place of the text in the file is not known: it stands behind an alias, or in a folded text"
 	}
@@ -149,6 +157,9 @@ func (r *reader) note(at int, o Object, k NoteKind, text string) {
 
 // position is span.Position with the lines counted once: large dashboards have thousands of queries.
 func (r *reader) position(at int) (line, column int) {
+	if r.pin != nil {
+		at = *r.pin
+	}
 	if r.lines == nil {
 		r.lines = []int{0}
 		for i := range len(r.file.Data) {

@@ -29,15 +29,15 @@ func (q *Query) names(v *Variable) {
 	slices.SortFunc(q.Variables, func(a, b *Variable) int { return strings.Compare(a.Name, b.Name) })
 }
 
-// classicVariable reads an entry of templating.list.
-func (b *board) classicVariable(n *span.Node) *Variable {
+// variable reads a definition: an entry of templating.list, or the spec of one in schema v2.
+func (b *board) variable(n *span.Node, kind string) *Variable {
 	v := &Variable{
 		Name: n.Str("name"), Multi: n.Str("multi") == "true", All: n.Str("includeAll") == "true", AllValue: n.Str("allValue"),
 		Current: strs(n.Get("current", "value")),
 	}
 	v.Line, _ = b.r.position(n.At)
 	query := n.Get("query")
-	switch n.Str("type") {
+	switch kind {
 	case "custom", "interval":
 		v.Kind = Fixed
 		d := definition{r: b.r, v: v, options: n.Get("options"), current: n.Get("current")}
@@ -62,7 +62,7 @@ func (b *board) classicVariable(n *span.Node) *Variable {
 	case "query":
 		v.Kind = Queried
 		if query.Is(span.Object) {
-			query = query.Get("query")
+			query = cmp.Or(query.Get("query"), query.Get("spec", "query"), query.Get("spec", "__legacyStringValue"))
 		}
 		v.Label = selectionOf(query.Str()).label(n.Str("regex"))
 		v.Values = optionValues(n.Get("options"))
@@ -152,18 +152,18 @@ func (b *board) selection(n *span.Node, path string) {
 	if query.Is(span.Object) {
 		query, field = query.Get("query"), ".query.query"
 	}
-	q := b.chosenBy(n.Str("name"), query, n.Get("datasource"), path+field)
+	q := b.chosenBy(n.Str("name"), query, b.sourceType(n.Get("datasource")), path+field)
 	if d := n.Get("definition"); q != nil && d.Is(span.String) && d.Text.String == query.Text.String && d.Text.Editable() {
 		q.copies = append(q.copies, d.Text)
 	}
 }
 
 // chosenBy adds the query of a variable, nil if there is none.
-func (b *board) chosenBy(name string, query, source *span.Node, path string) *Query {
-	if !query.Is(span.String) {
+func (b *board) chosenBy(name string, query *span.Node, source string, path string) *Query {
+	if !query.Is(span.String) || source == noSource {
 		return nil
 	}
-	l := b.language(source, nil, query.Str())
+	l := guessed(languageOf(source), query.Str())
 	s := selectionOf(query.Str())
 	if s.from == s.to || l == OtherLanguage {
 		return nil
