@@ -12,8 +12,19 @@ import (
 // Input is what a query is judged by.
 type Input struct {
 	Traffic Traffic
+	// Services are those that the plan knows, whether or not a call of them is known. Queries that select one which
+	// nobody is known to call are asked with a call made up for it.
+	Services []Service
 	// Rules are the recording rules that were read, followed to where their result is used.
 	Rules []Rule
+}
+
+// Service is a Service with the workload that serves it. The modes of the workload must be known in all states.
+type Service struct {
+	series.Ref
+	Workload series.Workload
+	// Protocol of its port; of an unknown one no calls are made up.
+	Protocol series.Protocol
 }
 
 // Bench holds the series of a plan's states for the same traffic, so that many queries are judged without

@@ -62,25 +62,81 @@ func (b *Bench) searched(q *Query, p *prepared) {
 			return
 		}
 	}
-	touched := b.touched(p)
-	if len(touched) == 0 {
-		return
-	}
-	for _, c := range changes(p) {
-		v := b.changed(c, touched)
-		if b.tries(q, p, v) {
-			v.query = q
-			p.extra = append(p.extra, b.keep(v))
+	for _, base := range append([]variant{b.variants[0]}, b.madeUp(p)...) {
+		if base.made && b.tries(q, p, base) {
+			p.extra = append(p.extra, b.keep(base, q))
 			return
+		}
+		touched := b.touched(p, base.traffic)
+		for _, c := range changes(p) {
+			if len(touched) == 0 {
+				break
+			}
+			if v := changed(base, c, touched); b.tries(q, p, v) {
+				p.extra = append(p.extra, b.keep(v, q))
+				return
+			}
 		}
 	}
 }
 
+// maxCallers bounds how many callers are made up for a service.
+const maxCallers = 8
+
+// madeUp lists traffic with a call to a service that nobody is known to call, for services that a selector of the query
+// asks for and no known call is to: one for each caller that may be meant, those of the service's namespace first.
+func (b *Bench) madeUp(p *prepared) []variant {
+	var all []variant
+	for _, s := range b.in.Services {
+		c := series.Call{To: s.Workload, Service: s.Ref, Protocol: s.Protocol, Rate: 100, Errors: .01, LatencyMS: 40, Bytes: 1000}
+		known := slices.ContainsFunc(b.in.Traffic.Calls, func(c series.Call) bool { return c.Service == s.Ref })
+		asked := slices.ContainsFunc(p.leaves, func(l leaf) bool { return b.stock.family[l.Metric] != "" && touches(l.Selector, &c) })
+		if known || !asked {
+			continue
+		}
+		callers := slices.DeleteFunc(b.in.Traffic.Everyone(), func(w series.Workload) bool { return w.Ref == s.Workload.Ref })
+		slices.SortStableFunc(callers, func(x, y series.Workload) int {
+			return boolOrder(x.Namespace == s.Namespace, y.Namespace == s.Namespace)
+		})
+		for _, from := range callers[:min(len(callers), maxCallers)] {
+			c.From = from
+			v := variant{made: true, name: fmt.Sprintf("calls of %s to %s, which nobody is known to make", from, s.Ref)}
+			v.traffic = Traffic{Workloads: b.in.Traffic.Workloads, Calls: append(slices.Clone(b.in.Traffic.Calls), c)}
+			v.everyone = v.traffic.Everyone()
+			if b.bears(v) {
+				all = append(all, v)
+			}
+		}
+	}
+	return all
+}
+
+// boolOrder puts true first.
+func boolOrder(a, b bool) int {
+	switch {
+	case a == b:
+		return 0
+	case a:
+		return -1
+	}
+	return 1
+}
+
+// bears says that the series of a variant can be told in all states.
+func (b *Bench) bears(v variant) bool {
+	for i := range b.states {
+		if _, err := b.stock.of(v.traffic, v.everyone, b.states[i]); err != nil {
+			return false
+		}
+	}
+	return true
+}
+
 // touched lists the calls that some selector of the query can take series of.
-func (b *Bench) touched(p *prepared) []int {
+func (b *Bench) touched(p *prepared, t Traffic) []int {
 	var all []int
-	for i := range b.in.Traffic.Calls {
-		c := &b.in.Traffic.Calls[i]
+	for i := range t.Calls {
+		c := &t.Calls[i]
 		if slices.ContainsFunc(p.leaves, func(l leaf) bool { return b.stock.family[l.Metric] != "" && touches(l.Selector, c) }) {
 			all = append(all, i)
 		}
@@ -131,9 +187,12 @@ func codesOf(p *prepared) []string {
 	return all[:min(len(all), 3)]
 }
 
-// changed is the bench's traffic with a change of some calls.
-func (b *Bench) changed(c change, touched []int) variant {
-	v := variant{name: c.name, traffic: Traffic{Workloads: b.in.Traffic.Workloads, Calls: slices.Clone(b.in.Traffic.Calls)}, everyone: b.variants[0].everyone}
+// changed is some traffic with a change of some calls.
+func changed(base variant, c change, touched []int) variant {
+	v := variant{name: c.name, traffic: Traffic{Workloads: base.traffic.Workloads, Calls: slices.Clone(base.traffic.Calls)}, everyone: base.everyone}
+	if base.made {
+		v.name = base.name + ", with " + c.name
+	}
 	for _, i := range touched {
 		c.make(&v.traffic.Calls[i])
 	}
@@ -158,7 +217,8 @@ func (b *Bench) tries(q *Query, p *prepared, v variant) bool {
 }
 
 // keep makes a variant one of the bench's, and gives its index.
-func (b *Bench) keep(v variant) int {
+func (b *Bench) keep(v variant, q *Query) int {
+	v.query = q
 	i := slices.IndexFunc(b.variants, func(have variant) bool {
 		return have.query != nil && have.name == v.name && slices.Equal(have.traffic.Calls, v.traffic.Calls)
 	})

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/ambientplan/ambientplan/telemetry/promql"
+	"github.com/ambientplan/ambientplan/telemetry/series"
 )
 
 // TestExercised: the query's own literals drive the traffic that it is proved with (observability.md 5.3).
@@ -66,6 +67,55 @@ func TestNotProved(t *testing.T) {
 			}
 			if r.Form != promql.NoForm && len(r.Failed) == 0 {
 				t.Error("no reason")
+			}
+		})
+	}
+}
+
+// TestMadeUpCalls: a query on a service that the plan knows, and that nobody is known to call, is asked with a call made up
+// for it, and says so.
+func TestMadeUpCalls(t *testing.T) {
+	ratings := series.Workload{Ref: series.Ref{Namespace: "shop", Name: "ratings"}, App: "ratings"}
+	states := plans()["both at once"]
+	for i := range states {
+		states[i].Modes[ratings.Ref] = states[i].Modes[reviews.Ref]
+		if i > 0 {
+			states[i].Waypoints[ratings.Ref] = states[i].Waypoints[reviews.Ref]
+		}
+	}
+	in := promql.Input{Traffic: probed(), Services: []promql.Service{
+		{Ref: reviews.Ref, Workload: reviews, Protocol: series.HTTP},
+		{Ref: ratings.Ref, Workload: ratings, Protocol: series.HTTP},
+		{Ref: series.Ref{Namespace: "shop", Name: "moved-unknown"}, Workload: series.Workload{Ref: series.Ref{Namespace: "shop", Name: "nobody"}}, Protocol: series.HTTP},
+		{Ref: series.Ref{Namespace: "shop", Name: "unknown-protocol"}, Workload: ratings},
+	}}
+	b, err := promql.NewBench(in, states)
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct {
+		name, expr, traffic string
+		verdict             promql.Verdict
+	}{
+		{"a panel", `sum(rate(istio_requests_total{reporter="destination",destination_service_name="ratings"}[5m]))`, "calls of shop/productpage to shop/ratings, which nobody is known to make", silent},
+		{"its caller is meant", `sum(rate(istio_requests_total{reporter="source",destination_service_name="ratings",source_workload="istio-ingressgateway"}[5m]))`, "calls of istio-system/istio-ingressgateway to shop/ratings, which nobody is known to make", ok},
+		{"an alert", `sum(rate(istio_requests_total{reporter="destination",destination_service_name="ratings",response_code="429"}[5m])) > 7`, "calls of shop/productpage to shop/ratings, which nobody is known to make, with 10 % of the requests answered 429", silent},
+		{"of an unknown mode", `sum(rate(istio_requests_total{destination_service_name="moved-unknown"}[5m]))`, "", tell},
+		{"of an unknown protocol", `sum(rate(istio_requests_total{destination_service_name="unknown-protocol"}[5m]))`, "", tell},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			q, err := promql.Parse(tt.expr)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if traffic, _ := b.Exercised(q); traffic != tt.traffic {
+				t.Errorf("exercised with %q, want %q", traffic, tt.traffic)
+			}
+			if f := b.Judge(q, 0, 1); f.Verdict != tt.verdict || tt.traffic != "" && !strings.Contains(f.Reason, tt.traffic) && f.Verdict != ok {
+				t.Errorf("%s, want %s: %s", f.Verdict, tt.verdict, f.Reason)
+			}
+			if r := b.Rewrite(q); r.Complete() != (tt.traffic != "") {
+				t.Errorf("form %s, failed %+v", r.Form, r.Failed)
 			}
 		})
 	}

@@ -197,6 +197,9 @@ func (r *Rewrite) evaluated(q *Query) (*Query, error) {
 	if _, err := q.with(r.Text); err != nil {
 		return nil, err
 	}
+	if r.literal == "" {
+		return q.with(r.Text)
+	}
 	return q.with(r.literal)
 }
 

@@ -21,6 +21,8 @@ type variant struct {
 	security bool
 	// query is the first that this traffic was made for; nil for the traffic that all queries are asked with.
 	query *Query
+	// made says that a call was made up, to a service that nobody is known to call.
+	made bool
 }
 
 // outside is a client that is not in the mesh: the caller that security alerts are about.
