@@ -270,6 +270,12 @@ func (r *jsonReader) text(s string, open, end int, at []int, plain bool) Text {
 	if outer.origin == nil {
 		return t
 	}
+	if outer.folded != nil {
+		t.folded = func(i int) bool { return outer.folded(open + 1 + i) }
+		if !plain {
+			t.folded = func(i int) bool { return outer.folded(at[i]) }
+		}
+	}
 	if plain {
 		t.origin = func(i int) int { return outer.origin(open + 1 + i) }
 	} else {

@@ -18,14 +18,48 @@ type scanned struct {
 	// value is what was read, at the offset of each byte, and of the end.
 	value string
 	at    []int
+	// folds are the offsets of value at which a line break of the text stands: see Text.
+	folds map[int]bool
 	// escape, whole and check as in Text.
 	escape, whole func(string) (string, error)
 	check         func(string) error
 }
 
 type collector struct {
-	b  []byte
-	at []int
+	b     []byte
+	at    []int
+	folds map[int]bool
+}
+
+// breakAt says that a line break belongs to the byte that is put next.
+func (c *collector) breakAt() {
+	if c.folds == nil {
+		c.folds = map[int]bool{}
+	}
+	c.folds[len(c.b)] = true
+}
+
+// fold reads a line break of a quoted scalar with the space around it: one is a space, two are a line break. It says
+// false when there are more, whose parts cannot be told apart.
+func (c *collector) fold(s string, i int) (next int, ok bool) {
+	from, run := i, i
+	for n := len(c.b); n > 0 && strings.IndexByte(" \t\r", s[c.at[n-1]]) >= 0; n-- {
+		from = c.at[n-1]
+		c.b, c.at = c.b[:n-1], c.at[:n-1]
+	}
+	for run < len(s) && strings.IndexByte(" \t\r\n", s[run]) >= 0 {
+		run++
+	}
+	c.breakAt()
+	switch strings.Count(s[i:run], "\n") {
+	case 1:
+		c.put(" ", from)
+	case 2:
+		c.put("\n", from)
+	default:
+		return run, false
+	}
+	return run, true
 }
 
 func (c *collector) put(s string, from int) {
@@ -53,22 +87,23 @@ func scanDouble(s string, i int) scanned {
 		return scanned{}
 	}
 	var c collector
-	folded := false
+	odd := false
 	for i++; i < len(s); {
 		switch s[i] {
 		case '"':
 			out.end = i + 1
-			if !folded {
+			if !odd {
 				out.value, out.at = c.done(i)
+				out.folds = c.folds
 			}
 			return out
 		case '\n':
-			folded = true
-			i++
+			next, ok := c.fold(s, i)
+			i, odd = next, odd || !ok
 		case '\\':
 			text, size := yamlEscape(s[i:])
 			if size == 0 {
-				folded, size = true, 2
+				odd, size = true, 2
 			}
 			c.put(text, i)
 			i += size
@@ -120,7 +155,7 @@ func scanSingle(s string, i int) scanned {
 		return scanned{}
 	}
 	var c collector
-	folded := false
+	odd := false
 	for i++; i < len(s); i++ {
 		switch {
 		case strings.HasPrefix(s[i:], "''"):
@@ -128,12 +163,14 @@ func scanSingle(s string, i int) scanned {
 			i++
 		case s[i] == '\'':
 			out.end = i + 1
-			if !folded {
+			if !odd {
 				out.value, out.at = c.done(i)
+				out.folds = c.folds
 			}
 			return out
 		case s[i] == '\n':
-			folded = true
+			next, ok := c.fold(s, i)
+			i, odd = next-1, odd || !ok
 		default:
 			c.put(s[i:i+1], i)
 		}
@@ -157,6 +194,7 @@ func scanPlain(s string, i int, value string) scanned {
 		}
 		switch gap := s[i:run]; {
 		case value[k] == ' ' && strings.Count(gap, "\n") == 1:
+			c.breakAt()
 			c.put(" ", i)
 			i = run
 		case value[k] == ' ' && i < len(s) && s[i] == ' ':
@@ -166,7 +204,7 @@ func scanPlain(s string, i int, value string) scanned {
 			return scanned{}
 		}
 	}
-	out.end = i
+	out.end, out.folds = i, c.folds
 	out.value, out.at = c.done(i)
 	return out
 }
@@ -220,6 +258,7 @@ func scanBlock(s string, i int, folded bool) scanned {
 		return out
 	}
 	value, offsets := string(c.b), c.at
+	out.folds = c.folds
 	body := strings.TrimRight(value, "\n")
 	switch {
 	case strip || body == "":
@@ -272,6 +311,10 @@ func blockLines(s string, at, indent int, folded bool, c *collector, out *scanne
 				// The line break before this line becomes a space.
 				odd = odd || n > 1 && c.b[n-2] == '\n'
 				c.b[n-1] = ' '
+				if c.folds == nil {
+					c.folds = map[int]bool{}
+				}
+				c.folds[n-1] = true
 			}
 			for k := range len(text) {
 				c.put(text[k:k+1], at+indent+k)

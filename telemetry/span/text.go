@@ -15,6 +15,9 @@ type Text struct {
 	// origin maps an offset of String, up to its length, to an offset of the file. nil when the parts of the string
 	// cannot be told apart in the file; then only the whole is replaced.
 	origin func(int) int
+	// folded says that the byte at an offset is a line break of the file that the notation reads as something else. The
+	// space around such a break is the notation's, so an edit beside it writes the byte anew. nil is for none.
+	folded func(int) bool
 	// escape turns a new part into the file's notation.
 	escape func(string) (string, error)
 	// check says whether the notation can hold the string after an edit; nil means that it always can.
@@ -67,6 +70,7 @@ func (t Text) Edits(edits []Edit) ([]Edit, error) {
 	if err != nil || after == t.String {
 		return nil, err
 	}
+	edits = t.unfolded(edits)
 	if t.origin != nil && (t.check == nil || t.check(after) == nil) {
 		out := make([]Edit, 0, len(edits))
 		for _, e := range edits {
@@ -82,6 +86,31 @@ func (t Text) Edits(edits []Edit) ([]Edit, error) {
 		}
 	}
 	return t.Replace(after)
+}
+
+// unfolded widens edits that are beside a folded line break to that break.
+func (t Text) unfolded(edits []Edit) []Edit {
+	if t.folded == nil {
+		return edits
+	}
+	done := 0
+	for i := range edits {
+		e := &edits[i]
+		for e.Start > done && t.folded(e.Start-1) {
+			e.Start--
+			e.Text = t.String[e.Start:e.Start+1] + e.Text
+		}
+		limit := len(t.String)
+		if i+1 < len(edits) {
+			limit = edits[i+1].Start
+		}
+		for e.End < limit && t.folded(e.End) {
+			e.Text += t.String[e.End : e.End+1]
+			e.End++
+		}
+		done = e.End
+	}
+	return edits
 }
 
 // Replace writes the whole text anew.

@@ -210,6 +210,9 @@ func (r *yamlReader) text(value string, s scanned, none Text) Text {
 	if s.value == value && len(s.at) == len(value)+1 {
 		t.origin = func(i int) int { return outer.origin(s.at[i]) }
 		t.check = s.check
+		if len(s.folds) > 0 {
+			t.folded = func(i int) bool { return s.folds[i] }
+		}
 		t.escape = func(part string) (string, error) {
 			notation, err := s.escape(part)
 			if err != nil {
