@@ -1,7 +1,120 @@
 package source
 
-import "github.com/ambientplan/ambientplan/telemetry/span"
+import (
+	"strings"
+
+	"github.com/ambientplan/ambientplan/telemetry/span"
+	"github.com/ambientplan/ambientplan/telemetry/template"
+)
 
 // manifest reads what everybody but Grafana knows: rules, SLOs, autoscalers, canary analyses, scrape configurations.
 // It says whether it knows the document.
-func (r *reader) manifest(*span.Node) bool { return false }
+func (r *reader) manifest(doc *span.Node) bool {
+	group, _, _ := strings.Cut(doc.Str("apiVersion"), "/")
+	o := objectOf(doc)
+	o.Owner = ownerOf(doc)
+	switch group + "/" + o.Kind {
+	case "/":
+		return r.bare(doc)
+	case "v1/ConfigMap":
+		return r.configMap(doc, o)
+	case "monitoring.coreos.com/PrometheusRule", "monitoring.openshift.io/AlertingRule", "operator.victoriametrics.com/VMRule",
+		"monitoring.googleapis.com/Rules", "monitoring.googleapis.com/ClusterRules", "monitoring.googleapis.com/GlobalRules":
+		r.ruleObject(doc, o)
+	case "sloth.slok.dev/PrometheusServiceLevel":
+		r.sloth(doc.Get("spec"), "spec.", o)
+	case "pyrra.dev/ServiceLevelObjective":
+		r.pyrra(doc, o)
+	case "flagger.app/MetricTemplate":
+		r.metricTemplate(doc, o)
+	case "flagger.app/Canary":
+		r.flaggerCanary(doc, o)
+	case "argoproj.io/AnalysisTemplate", "argoproj.io/ClusterAnalysisTemplate", "argoproj.io/AnalysisRun":
+		r.analysis(doc, o)
+	case "keda.sh/ScaledObject", "keda.sh/ScaledJob":
+		r.keda(doc, o)
+	case "autoscaling/HorizontalPodAutoscaler":
+		r.horizontal(doc, o)
+	case "autoscaling.k8s.io/VerticalPodAutoscaler":
+		r.vertical(doc, o)
+	default:
+		return r.scrapeObject(group, doc, o)
+	}
+	return true
+}
+
+// bare reads documents that are no Kubernetes objects.
+func (r *reader) bare(doc *span.Node) bool {
+	name := strings.TrimSuffix(r.file.Path[strings.LastIndexByte(r.file.Path, '/')+1:], ".yaml")
+	switch {
+	case len(doc.List("groups")) > 0:
+		return r.groups(doc.Get("groups"), "groups", Object{Kind: "rule file", Namespace: "", Name: name}, "")
+	case strings.HasPrefix(doc.Str("version"), "prometheus/v1") && len(doc.List("slos")) > 0:
+		r.sloth(doc, "", Object{Kind: "Sloth specification", Name: doc.Str("service")})
+		return true
+	case len(doc.List("scrape_configs")) > 0:
+		r.scrapeConfigs(doc, Object{Kind: "Prometheus configuration", Name: name})
+		return true
+	}
+	return false
+}
+
+// configMap reads rule files, scrape configurations and the configuration of prometheus-adapter in a ConfigMap.
+func (r *reader) configMap(doc *span.Node, o Object) bool {
+	known := false
+	for _, m := range doc.Map("data") {
+		v := m.Value
+		if !v.Is(span.String) || !strings.Contains(v.Text.String, ":") || strings.HasSuffix(m.Key.String, ".json") {
+			continue
+		}
+		docs, err := span.YAML(v.Text)
+		if err != nil {
+			continue
+		}
+		for _, d := range docs {
+			switch {
+			case len(d.List("groups")) > 0:
+				if r.groups(d.Get("groups"), "data["+m.Key.String+"].groups", o, "") {
+					known = true
+					r.taken[v] = true
+				}
+			case len(d.List("scrape_configs")) > 0:
+				r.scrapeConfigs(d, o)
+				known = true
+				r.taken[v] = true
+			case len(d.List("rules")) > 0 || len(d.List("externalRules")) > 0:
+				if r.adapter(d, "data["+m.Key.String+"].", o) {
+					known = true
+					r.taken[v] = true
+				}
+			}
+		}
+	}
+	return known
+}
+
+// given are variables that a tool fills in, with what is known of their values.
+func given(values map[string][]string) map[string]*Variable {
+	out := map[string]*Variable{}
+	for name, v := range values {
+		out[name] = &Variable{Name: name, Kind: Given, Values: v}
+	}
+	return out
+}
+
+// braces adds a query with {{ }} in it. Variables that nobody gives are made, so that their spelling is known.
+func (r *reader) braces(q Query, n *span.Node, variables map[string]*Variable) *Query {
+	if variables == nil {
+		variables = map[string]*Variable{}
+	}
+	tpl, _ := template.Braces(n.Text.String, nil)
+	for _, u := range tpl.Uses {
+		v := variables[u.Name]
+		if v == nil {
+			v = &Variable{Name: u.Name, Kind: Given}
+			variables[u.Name] = v
+		}
+		v.spelt(u.Spelling)
+	}
+	return r.node(&q, n, template.Braces, variables)
+}

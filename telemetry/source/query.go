@@ -126,6 +126,8 @@ type Query struct {
 	For, KeepFiring time.Duration
 	// Interval of the rule's group, 0 for the default.
 	Interval time.Duration
+	// Group of rules that it stands in.
+	Group string
 	// Labels and Annotations of an alert or recording rule.
 	Labels, Annotations map[string]string
 	OnEmpty             OnEmpty
