@@ -118,7 +118,11 @@ func (r *reader) add(q *Query, t span.Text, from, to int, names syntax, variable
 	r.file.Queries = append(r.file.Queries, q)
 	if names == nil {
 		names = func(text string, parses func(string) error) (*template.Template, error) {
-			return &template.Template{Text: text, Expr: text}, parses(text)
+			t := &template.Template{Text: text, Expr: text}
+			if parses == nil {
+				return t, nil
+			}
+			return t, parses(text)
 		}
 	}
 	parses := r.parses
