@@ -78,6 +78,14 @@ func (b *board) annotation(n *span.Node, path string) {
 	b.query(Query{Path: path + field, Name: n.Str("name"), Role: Marker, Language: b.language(n.Get("datasource"), nil, expr.Str())}, expr)
 }
 
+// titled is what people call a panel.
+func (b *board) titled(title, id string) string {
+	if title != "" {
+		return title
+	}
+	return "panel " + either(id, "without a title")
+}
+
 // filled says that a node is a text with something in it.
 func filled(n *span.Node) bool { return n.Is(span.String) && strings.TrimSpace(n.Text.String) != "" }
 
@@ -119,11 +127,7 @@ func (b *board) target(p, t *span.Node, path string) {
 	if source == noSource {
 		return
 	}
-	title := p.Str("title")
-	if title == "" {
-		title = "panel " + p.Str("id")
-	}
-	q := b.query(Query{Path: path + ".expr", Name: title, Role: Panel, Language: b.language(t.Get("datasource"), p.Get("datasource"), expr.Str())}, expr)
+	q := b.query(Query{Path: path + ".expr", Name: b.titled(p.Str("title"), p.Str("id")), Role: Panel, Language: b.language(t.Get("datasource"), p.Get("datasource"), expr.Str())}, expr)
 	if ref := t.Str("refId"); ref != "" {
 		b.panel[ref] = q
 	}

@@ -110,9 +110,7 @@ func (b *board) element(n *span.Node, path string) {
 		b.r.note(n.At, b.object, Remote, fmt.Sprintf("the panel %q is the library panel %q (%s), whose queries are not in this file", title, lib.Str("name"), lib.Str("uid")))
 		return
 	}
-	if title == "" {
-		title = "panel " + spec.Str("id")
-	}
+	title = b.titled(title, spec.Str("id"))
 	for i, q := range spec.List("data", "spec", "queries") {
 		p := at(path+".spec.data.spec.", "queries", i)
 		query := q.Get("spec", "query")
