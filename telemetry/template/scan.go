@@ -12,10 +12,14 @@ type useFunc func(s string) (name string, length int)
 // ${name.field:format}. A name that begins with a digit is a group of label_replace.
 var grafanaPattern = regexp.MustCompile(`^(?:\$([A-Za-z_]\w*)|\[\[([A-Za-z_]\w*)(?::\w+)?\]\]|\$\{([A-Za-z_]\w*)(?:\.[^:^}]+)?(?::[^}]+)?\})`)
 
+// maxUse is how long one use may be, in bytes: a text full of beginnings would be searched to its end for each of them.
+const maxUse = 1000
+
 func grafanaUse(s string) (string, int) {
 	if s[0] != '$' && s[0] != '[' {
 		return "", 0
 	}
+	s = s[:min(len(s), maxUse)]
 	m := grafanaPattern.FindStringSubmatch(s)
 	if m == nil {
 		return "", 0
@@ -28,6 +32,7 @@ func between(s, left, right string) (string, int) {
 	if !strings.HasPrefix(s, left) {
 		return "", 0
 	}
+	s = s[:min(len(s), maxUse)]
 	end := strings.Index(s, right)
 	if end < 0 {
 		return "", 0
