@@ -56,12 +56,13 @@ func (b *Bench) AlertTest(original *Query, rule AlertRule) ([]byte, error) {
 		return nil, fmt.Errorf("promql: alert %s rests on recording rules", rule.Alert)
 	}
 	file := unitTest{RuleFiles: []string{rule.File}, EvaluationInterval: "1m"}
-	for _, state := range b.distinct(d) {
+	for _, alike := range b.distinct(d) {
+		state := alike[0]
 		g, err := b.alertGroup(rule, d, state)
 		if err != nil {
 			return nil, fmt.Errorf("promql: alert %s: %w", rule.Alert, err)
 		}
-		g.Name = rule.Alert + " in " + b.states[state].Name
+		g.Name = rule.Alert + " in " + b.named(alike)
 		file.Tests = append(file.Tests, g)
 	}
 	out, err := yaml.Marshal(file)
@@ -69,6 +70,20 @@ func (b *Bench) AlertTest(original *Query, rule AlertRule) ([]byte, error) {
 		return nil, fmt.Errorf("promql: %w", err)
 	}
 	return out, nil
+}
+
+// named lists states, the first few by name.
+func (b *Bench) named(states []int) string {
+	const few = 3
+	var all []string
+	for _, i := range states[:min(len(states), few)] {
+		all = append(all, b.states[i].Name)
+	}
+	text := strings.Join(all, ", ")
+	if more := len(states) - few; more > 0 {
+		text += fmt.Sprintf(" and %d more", more)
+	}
+	return text
 }
 
 func (b *Bench) alertGroup(rule AlertRule, d drill, state int) (testGroup, error) {

@@ -92,7 +92,7 @@ func TestAlertTest(t *testing.T) {
 	}
 	const fires = ": 20m 22m 23m destination_workload=reviews severity=page team=reviews-team 6 a second" +
 		" 44m destination_workload=reviews severity=page team=reviews-team 2 a second 45m"
-	want := []string{"Errors in sidecar" + fires, "Errors in A->S" + fires, "Errors in A->S+W" + fires, "Errors in waypoint" + fires}
+	want := []string{"Errors in sidecar, A->S" + fires, "Errors in A->S+W, waypoint, waypoint" + fires}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Error(d)
 	}

@@ -106,7 +106,9 @@ type prepared struct {
 	// watched is the query without the comparison with a number and without its default.
 	watched   *Query
 	defaulted bool
-	err       error
+	// coarse is what is evaluated in states that have been as they are for long.
+	coarse string
+	err    error
 	// extra are variants that were searched for this query.
 	extra    []int
 	searched bool
@@ -119,7 +121,7 @@ func (b *Bench) prepare(q *Query) *prepared {
 	}
 	p := &prepared{}
 	if p.order, p.err = needed(q, b.in.Rules); p.err == nil {
-		p.leaves = leaves(q, p.order)
+		p.leaves, p.coarse = leaves(q, p.order), coarse(q.Filled)
 		p.watched, p.defaulted, p.err = q.watched()
 	}
 	b.prepared[key] = p
@@ -199,7 +201,7 @@ func (k *stock) taken(blocks []*block, l leaf) ([]*timed, error) {
 		if err != nil {
 			return nil, err
 		}
-		all = append(all, p...)
+		all = append(all, p.all...)
 	}
 	return all, nil
 }
@@ -250,7 +252,7 @@ func (b *Bench) result(q *Query, state, v int) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	r, err := b.prover.look(q, p.order, db, steady)
+	r, err := b.prover.look(p.coarse, p.order, db, steady)
 	if err != nil {
 		return nil, err
 	}

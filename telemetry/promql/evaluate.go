@@ -10,7 +10,6 @@ import (
 
 	"github.com/prometheus/prometheus/model/labels"
 	"github.com/prometheus/prometheus/promql"
-	"github.com/prometheus/prometheus/promql/parser"
 	"github.com/prometheus/prometheus/storage"
 	"github.com/prometheus/prometheus/tsdb/chunks"
 
@@ -39,24 +38,10 @@ const maxPoints = 10_000
 
 // bounded refuses a query whose subqueries ask for more than can be evaluated in every state.
 func bounded(q *Query) error {
-	var err error
-	parser.Inspect(q.Expr, func(n parser.Node, path []parser.Node) error {
-		points := 1.0
-		for _, p := range append(slices.Clone(path), n) {
-			if s, ok := p.(*parser.SubqueryExpr); ok {
-				step := s.Step
-				if step <= 0 {
-					step = time.Minute
-				}
-				points *= float64(s.Range)/float64(step) + 1
-			}
-		}
-		if points > maxPoints {
-			err = fmt.Errorf("promql: a subquery of %.0f steps is not evaluated", points)
-		}
-		return nil
-	})
-	return err
+	if n := points(q.Expr); n > maxPoints {
+		return fmt.Errorf("promql: a subquery of %.0f steps is not evaluated", n)
+	}
+	return nil
 }
 
 // Result is the instant vector that an expression gives, sorted by labels. A scalar has one point without labels.
@@ -235,13 +220,13 @@ func Evaluate(text string, t Traffic, s series.State, rules []Rule) (Result, err
 	return b.result(q, 0, 0)
 }
 
-// look evaluates a query at a time, and before it the recording rules that it rests on over the hour before.
-func (p prover) look(q *Query, order []Rule, db *synthetic, at int64) (Result, error) {
+// look evaluates an expression at a time, and before it the recording rules that it rests on over the hour before.
+func (p prover) look(text string, order []Rule, db *synthetic, at int64) (Result, error) {
 	if len(order) > 0 {
 		db = &synthetic{all: db.all}
 		if err := p.record(order, db, at-3600_000, at); err != nil {
 			return nil, err
 		}
 	}
-	return p.at(q.Filled, db, at)
+	return p.at(text, db, at)
 }

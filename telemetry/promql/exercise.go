@@ -209,10 +209,11 @@ func (b *Bench) tries(q *Query, p *prepared, v variant) bool {
 	if err != nil {
 		return false
 	}
+	text := p.coarse
 	if !q.Alerting() {
-		q = p.watched
+		text = b.prepare(p.watched).coarse
 	}
-	r, err := b.prover.look(q, p.order, db, steady)
+	r, err := b.prover.look(text, p.order, db, steady)
 	return err == nil && len(numbers(r)) > 0
 }
 

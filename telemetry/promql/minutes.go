@@ -42,6 +42,9 @@ func (m Minutes) String() string {
 // longestIncident is the longest lookback that alerts are run with minute by minute.
 const longestIncident = 2 * time.Hour
 
+// maxMinutePoints is how many steps of subqueries alerts are run with minute by minute.
+const maxMinutePoints = 150
+
 // drill is a fixed incident: calm, then the incident from begin to end, then calm until the end of the timeline.
 type drill struct {
 	calm, incident    int
@@ -63,6 +66,9 @@ func (b *Bench) drill(q *Query, hold, keep time.Duration) (drill, error) {
 	back := lookback(q)
 	if back > longestIncident {
 		return d, fmt.Errorf("it looks back %s, which is not run minute by minute", back)
+	}
+	if n := points(q.Expr); n > maxMinutePoints {
+		return d, fmt.Errorf("it has a subquery of %.0f steps, which is not run minute by minute", n)
 	}
 	vs, ok := b.proving(q)
 	if !ok {
@@ -107,7 +113,8 @@ func (b *Bench) SameMinute(q *Query, r *Rewrite, hold, keep time.Duration) Minut
 		return m
 	}
 	m.Same = true
-	for _, state := range b.distinct(d) {
+	for _, alike := range b.distinct(d) {
+		state := alike[0]
 		got, err := b.fires(rewritten, d, state, state, 0)
 		if err != nil {
 			return Minutes{Why: err.Error()}
@@ -158,16 +165,18 @@ func (m *Minutes) note(name string, got, want []span, d drill) {
 	}
 }
 
-// distinct lists the first state of each kind that looks alike to the rewrite.
-func (b *Bench) distinct(d drill) []int {
-	seen := map[[2]string]bool{}
-	var all []int
+// distinct groups the states that look alike to the rewrite, in their order.
+func (b *Bench) distinct(d drill) [][]int {
+	kind := map[[2]string]int{}
+	var all [][]int
 	for i := range b.states {
 		key := [2]string{b.seen(d.rewritten, i, d.calm), b.seen(d.rewritten, i, d.incident)}
-		if !seen[key] {
-			seen[key] = true
-			all = append(all, i)
+		n, ok := kind[key]
+		if !ok {
+			n = len(all)
+			kind[key], all = n, append(all, nil)
 		}
+		all[n] = append(all[n], i)
 	}
 	return all
 }

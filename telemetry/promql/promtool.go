@@ -101,7 +101,7 @@ func (b *Bench) testGroup(state int, queries []*Query, window time.Duration) (te
 		}
 	}
 	for _, q := range queries {
-		r, err := b.prover.look(q, b.prepare(q).order, db, window.Milliseconds())
+		r, err := b.prover.look(q.Filled, b.prepare(q).order, db, window.Milliseconds())
 		if err != nil {
 			return g, err
 		}

@@ -161,6 +161,41 @@ func FuzzParse(f *testing.F) {
 	})
 }
 
+// FuzzParseFilled: whatever a fill makes of a text, positions are of the text, and a rewrite keeps what is not edited.
+func FuzzParseFilled(f *testing.F) {
+	for _, c := range catalogue {
+		f.Add(strings.ReplaceAll(c.expr, "reviews", "$service"), "$service", "reviews")
+		f.Add(strings.ReplaceAll(c.expr, `"destination"`, `"$qrep"`), "$qrep", "destination")
+	}
+	f.Add(`x{a=~"[[z-a]]"} # [[z-a]]`, "[[z-a]]", `"} or y{b="`)
+	w := worlds()
+	b, err := promql.NewBench(promql.Input{Traffic: probed()}, []series.State{w[0], w[4]})
+	if err != nil {
+		f.Fatal(err)
+	}
+	f.Fuzz(func(t *testing.T, text, variable, value string) {
+		if len(text) > 400 || len(value) > 50 || variable == "" {
+			return
+		}
+		fill := strings.NewReplacer(variable, value).Replace
+		q, err := promql.ParseFilled(text, fill)
+		if err != nil {
+			return
+		}
+		for _, s := range q.Selectors {
+			if s.Start < 0 || s.End > len(text) || s.Start > s.End {
+				t.Fatalf("selector at %d to %d of %q", s.Start, s.End, text)
+			}
+		}
+		b.Judge(q, 0, 1)
+		r := b.Rewrite(q)
+		b.SameMinute(q, &r, 0, 0)
+		if _, err := promql.ParseFilled(r.Text, fill); err != nil {
+			t.Fatalf("%q filled with %q became %q: %v", text, value, r.Text, err)
+		}
+	})
+}
+
 // TestRecordingRules: verdict and rewrite follow a rule to where its result is used (Q33, Q34).
 func TestRecordingRules(t *testing.T) {
 	keeps := []promql.Rule{{Record: "workload:istio_requests_total", Expr: `sum without (instance, namespace, pod) (istio_requests_total)`}}

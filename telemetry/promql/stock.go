@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"slices"
 	"strings"
@@ -20,7 +21,6 @@ type origin struct {
 // block is what one call, or all workloads, emit in one situation. States and variants in which it is the same share
 // it: a plan of a hundred states changes few calls at each step.
 type block struct {
-	id int
 	// call is nil for the block of workloads.
 	call *series.Call
 	// state is one in which the situation is this.
@@ -29,7 +29,14 @@ type block struct {
 	// families are made when they are asked for; "" is all of them.
 	families map[string][]timed
 	// picks are the series that a selector takes, by the selector's id.
-	picks map[string][]*timed
+	picks map[string]pick
+}
+
+// pick is what a selector takes of a block. Picks of the same sum are the same series: what another latency, or another
+// client, does not change is not evaluated again.
+type pick struct {
+	all []*timed
+	sum [sha256.Size]byte
 }
 
 // stock makes and keeps blocks.
@@ -40,7 +47,8 @@ type stock struct {
 	// names are the fingerprints of sets of series, numbered.
 	names map[string]int
 	// picked counts the entries of all picks.
-	picked int
+	picked  int
+	scratch []byte
 }
 
 func newStock() *stock {
@@ -87,8 +95,7 @@ func (k *stock) block(key any, b block) *block {
 	if have, ok := k.blocks[key]; ok {
 		return have
 	}
-	b.id = len(k.blocks)
-	b.families, b.picks = map[string][]timed{}, map[string][]*timed{}
+	b.families, b.picks = map[string][]timed{}, map[string]pick{}
 	k.blocks[key] = &b
 	return &b
 }
@@ -103,23 +110,31 @@ func (k *stock) forget() {
 }
 
 // pick lists the series of a block that a selector takes.
-func (k *stock) pick(b *block, id string, s Selector) ([]*timed, error) {
+func (k *stock) pick(b *block, id string, s Selector) (pick, error) {
 	if p, ok := b.picks[id]; ok {
 		return p, nil
 	}
 	all, err := k.series(b, s.Metric)
 	if err != nil {
-		return nil, err
+		return pick{}, err
 	}
-	var taken []*timed
+	var p pick
+	var content []byte
 	for i := range all {
-		if matchesAll(all[i].labels, s.Matchers) {
-			taken = append(taken, &all[i])
+		t := &all[i]
+		if !matchesAll(t.labels, s.Matchers) {
+			continue
 		}
+		p.all = append(p.all, t)
+		content = append(content, t.labels.Bytes(k.scratch)...)
+		content = fmt.Appendf(content, "\x00%x %x %v\x00", t.rate, t.value, t.gauge)
 	}
-	b.picks[id] = taken
-	k.picked += 1 + len(taken)
-	return taken, nil
+	if len(p.all) > 0 {
+		p.sum = sha256.Sum256(content)
+	}
+	b.picks[id] = p
+	k.picked += 1 + len(p.all)
+	return p, nil
 }
 
 // series of a block that a metric name is among; "" asks for all.
@@ -209,8 +224,8 @@ func (k *stock) fingerprint(blocks []*block, id string, s Selector) (int, error)
 		if err != nil {
 			return 0, err
 		}
-		if len(p) > 0 {
-			fmt.Fprintf(&name, "%d ", b.id)
+		if len(p.all) > 0 {
+			name.Write(p.sum[:])
 		}
 	}
 	if name.Len() == 0 {

@@ -141,7 +141,7 @@ func (t *Timeline) At(q *Query, at time.Duration) (Result, error) {
 	if err != nil {
 		return nil, err
 	}
-	return t.bench.prover.look(q, p.order, db, t.origin+at.Milliseconds())
+	return t.bench.prover.look(q.Filled, p.order, db, t.origin+at.Milliseconds())
 }
 
 // AlertState is what an alert is at a time. The zero value is unknown.

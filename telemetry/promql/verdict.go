@@ -353,12 +353,12 @@ func (j judge) multiplicities(v int) (lost, more, fewer bool) {
 
 // counted is how many emitters' series of a call the selector takes.
 func (b *Bench) counted(l leaf, of *block) int {
-	all, err := b.stock.pick(of, l.id, l.Selector)
+	p, err := b.stock.pick(of, l.id, l.Selector)
 	if err != nil {
 		return 0
 	}
 	seen := map[series.Emitter]bool{}
-	for _, one := range all {
+	for _, one := range p.all {
 		seen[one.from.emitter] = true
 	}
 	return len(seen)
