@@ -137,7 +137,8 @@ func (t *text) telemetryRewrite(r *api.TelemetryRewrite) {
 		t.item("    variable: ", v)
 	}
 	if r.Query != "" || len(r.Variables) > 0 {
-		t.item("    "+ProofWords(r)+"; ", "commit it before "+StepWords(r.Before))
+		t.item("    proof: ", ProofWords(r))
+		t.item("    commit: ", "before "+StepWords(r.Before))
 	}
 	if r.Alert != "" && (r.Query != "" || len(r.Variables) > 0) {
 		t.item("    alert: ", r.Alert)
@@ -157,12 +158,19 @@ func (t *text) telemetryRewrite(r *api.TelemetryRewrite) {
 		t.item("    not written: ", r.NotWritten)
 	}
 	for _, o := range r.Offers {
+		if len(o.Query) > maxOffer {
+			t.item("    or: ", fmt.Sprintf("a longer form (%s); see -o markdown", o.Why))
+			continue
+		}
 		t.item("    or: ", strings.TrimSpace(o.Query+" ("+o.Why+")"))
 	}
 }
 
 // Legend says how ways of calls are written.
 const Legend = "S->A+W is a call from a workload with a sidecar to an ambient one whose service has a waypoint; GW is a gateway, which uses the waypoint with iuw (istio.io/ingress-use-waypoint), OUT a client outside of the mesh"
+
+// maxOffer is the longest query of another form that a table shows.
+const maxOffer = 200
 
 // place is file:line.
 func place(s api.TelemetrySource) string {

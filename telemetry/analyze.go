@@ -30,6 +30,8 @@ type Result struct {
 	Report *api.TelemetryReport
 	// Rewritten files, those in which something changes; sorted by path.
 	Rewritten []Rewritten
+	// Tests are unit tests for promtool and the rules that they test, by path.
+	Tests map[string][]byte
 }
 
 // Rewritten is a file as it should become.
@@ -63,6 +65,8 @@ type judged struct {
 	simpler string
 	// sharedVariable says what a variable's new value means for a query that did not need it.
 	sharedVariable string
+	// tested is the path of the alert's unit test, untested why there is none.
+	tested, untested string
 	// covered says that the new value mends it.
 	covered bool
 	// minutes says when an alert fires, original and rewrite.
@@ -111,8 +115,10 @@ func Analyze(ctx context.Context, in Input) (*Result, error) {
 		}
 	}
 	a.guard(old)
+	tests := a.tests()
+	rewritten := a.files()
 	a.write()
-	return &Result{Report: a.report, Rewritten: a.files()}, nil
+	return &Result{Report: a.report, Rewritten: rewritten, Tests: tests}, nil
 }
 
 // fileQuery is a query and the file that it stands in.
@@ -147,7 +153,7 @@ func (a *analysis) rules() ([]promql.Rule, []fileQuery) {
 			return
 		}
 		seen[x.q] = true
-		if parsed, err := sketch(x.q); x.q.Expr != "" && err == nil {
+		if parsed, err := sketch(x.q, x.q.Expr); x.q.Expr != "" && err == nil {
 			for _, s := range parsed.Selectors {
 				for _, below := range byRecord[s.Metric] {
 					visit(below)
@@ -185,18 +191,18 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	trials, every, last := j.trials, j.every, j.last
 	if by := a.restsOn(x.q); by != "" && fresh != nil && fresh != old {
 		now := a.world.judge(x.q, fresh)
-		if now.verdict == promql.Unaffected {
+		if now.verdict == promql.Unaffected || now.passing {
 			j.by = by
 			return
 		}
 		trials, every, last = now.trials, now.every, now.last
 	}
-	r := promql.RewriteAll(trials, j.names)
+	r := a.inside(j, promql.RewriteAll(trials, j.names))
 	if r.Form == promql.NoForm && r.Connections == "" && len(r.Offers) == 0 {
 		return
 	}
 	j.rewrite = &r
-	if len(r.Edits)+len(r.Variable) > 0 && len(every) > 0 {
+	if len(r.Edits)+len(r.Variable) > 0 && len(every) > 0 && j.prefix == 0 {
 		if j.whileRunning = promql.Check(every, r); len(j.whileRunning) > len(r.Failed) {
 			if strict := promql.RewriteAll(every, j.names); strict.Form > r.Form && len(strict.Failed) < len(j.whileRunning) && strict.Text != r.Text {
 				j.strict = &strict
@@ -206,7 +212,7 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if x.q.Role == source.Alert && r.Form != promql.NoForm {
 		j.minutes = minutesOf(trials, &r, x.q)
 	}
-	if len(r.Edits) > 0 && len(last) > 0 {
+	if len(r.Edits) > 0 && len(last) > 0 && j.prefix == 0 {
 		if end := promql.RewriteAll(last, j.names); end.Complete() && len(end.Text) < len(r.Text) && end.Text != x.q.Expr {
 			j.simpler = end.Text
 		}
@@ -215,8 +221,31 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 		a.recorded[x.q.Record] = j
 	}
 	if a.worthWriting(&r) {
+		if _, compared := trials[0].Query.Compared(); r.Factor != 1 && !compared {
+			j.notWritten = fmt.Sprintf("its value would be %g times smaller: change the file together with thresholds and titles that stand outside of the query", r.Factor)
+			return
+		}
 		a.edit(j)
 	}
+}
+
+// inside takes a rewrite of a query that had to be wrapped to be evaluated back to the text that stands in the file. A
+// rewrite that changes the wrapping is none.
+func (a *analysis) inside(j *judged, r promql.Rewrite) promql.Rewrite {
+	if j.prefix == 0 || r.Form == promql.NoForm {
+		return r
+	}
+	for i, e := range r.Edits {
+		if e.Start < j.prefix || e.End > j.prefix+len(j.q.Expr) {
+			return promql.Rewrite{Factor: 1}
+		}
+		r.Edits[i].Start, r.Edits[i].End = e.Start-j.prefix, e.End-j.prefix
+	}
+	r.Connections, r.Offers = "", nil
+	if text, err := span.Apply(j.q.Expr, spanEdits(r.Edits)); err == nil {
+		r.Text = text
+	}
+	return r
 }
 
 // maxTimelines bounds on how many kinds of calls an alert is run minute by minute.
@@ -243,7 +272,7 @@ func minutesOf(trials []promql.Trial, r *promql.Rewrite, q *source.Query) string
 
 // restsOn is a recording rule that was rewritten and that the query uses; "" for none.
 func (a *analysis) restsOn(q *source.Query) string {
-	parsed, err := sketch(q)
+	parsed, err := sketch(q, q.Expr)
 	if err != nil {
 		return ""
 	}

@@ -145,14 +145,14 @@ func joined(values []string) string {
 const unknownValue = "ambientplan-variable"
 
 // sketch parses a query with stand-ins for its variables.
-func sketch(q *source.Query) (*promql.Query, error) {
+func sketch(q *source.Query, text string) (*promql.Query, error) {
 	var pairs []string
 	for _, v := range q.Variables {
 		for _, s := range v.Spellings {
 			pairs = append(pairs, s, unknownValue)
 		}
 	}
-	return promql.ParseFilled(q.Expr, strings.NewReplacer(pairs...).Replace)
+	return promql.ParseFilled(text, strings.NewReplacer(pairs...).Replace)
 }
 
 // class is flows that a query treats alike: the same selectors take them, and they go the same ways.

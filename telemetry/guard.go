@@ -15,7 +15,7 @@ import (
 func (a *analysis) guard(b *benches) {
 	for _, j := range a.judged {
 		choice := a.changed(j.q)
-		if len(choice) == 0 || j.rewrite != nil && len(j.rewrite.Variable) > 0 || len(j.classes) == 0 {
+		if len(choice) == 0 || j.prefix > 0 || j.rewrite != nil && len(j.rewrite.Variable) > 0 || len(j.classes) == 0 {
 			continue
 		}
 		if a.alike(j, b, j.q.Expr, choice) {
@@ -63,7 +63,7 @@ func (a *analysis) alike(j *judged, b *benches, text string, choice map[string]s
 		if l.why != "" {
 			return false
 		}
-		was, err := promql.ParseFilled(j.q.Expr, fillFor(j.q, f, nil))
+		was, err := promql.ParseFilled(j.text, fillFor(j.q, f, nil))
 		if err != nil {
 			return false
 		}
@@ -85,7 +85,7 @@ func (a *analysis) covers(j *judged, b *benches, choice map[string]string) bool 
 	for _, c := range j.classes {
 		f := c.flows[0]
 		l := b.ends(f)
-		was, err := promql.ParseFilled(j.q.Expr, fillFor(j.q, f, nil))
+		was, err := promql.ParseFilled(j.text, fillFor(j.q, f, nil))
 		if err != nil || l.why != "" {
 			return false
 		}

@@ -17,15 +17,18 @@ type judgement struct {
 	spans   []stretch
 	// healthy says that the silence looks like a good number.
 	healthy bool
+	// prefix is by how much the text that is evaluated is longer at its start than that of the file.
+	prefix int
+	// text is what is evaluated.
+	text string
 	// classes of calls that it selects, for other values of its variables.
 	classes []class
 	// trials are what a rewrite must be right on: the ways of calls between steps. every has also those while a step
 	// runs, last only those that are left in the end.
 	trials, every, last []promql.Trial
 	names               promql.Names
-	// evaluated counts ways of calls, guessed says that callers were guessed for some of them.
+	// evaluated counts ways of calls.
 	evaluated int
-	guessed   bool
 	// silentL4 are Services whose requests nobody counts any more when the plan is done.
 	silentL4 []string
 	// named says that the query names one of few Services, not the whole mesh.
@@ -53,7 +56,14 @@ func (w *world) judge(q *source.Query, b *benches) *judgement {
 		j.why = cmp.Or(q.Unread, "it is not written in PromQL")
 		return j
 	}
-	rough, err := sketch(q)
+	text := q.Expr
+	if q.SelectorOnly {
+		// The tool that reads the selector sums it up by itself.
+		const wrap = "sum(rate("
+		j.prefix, text = len(wrap), wrap+q.Expr+"[5m]))"
+	}
+	j.text = text
+	rough, err := sketch(q, text)
 	if err != nil {
 		j.why = err.Error()
 		return j
@@ -113,7 +123,7 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 			j.why = l.why
 			return
 		}
-		q, err := promql.ParseFilled(j.q.Expr, fillFor(j.q, f, nil))
+		q, err := promql.ParseFilled(j.text, fillFor(j.q, f, nil))
 		if err != nil {
 			j.why = err.Error()
 			return
@@ -152,7 +162,6 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 	for i, c := range classes {
 		for _, f := range c.flows {
 			if results[i] != nil {
-				j.guessed = j.guessed || f.guessed
 				standing[f.service] = f.lay(standing[f.service], results[i], ways.standing)
 				passing[f.service] = f.lay(passing[f.service], results[i], func(w ways) []way { return w.all })
 			}

@@ -68,9 +68,6 @@ func (a *analysis) query(j *judged) api.TelemetryQuery {
 	}
 	out.Rewrite = a.rewriteOf(j)
 	out.Rule, out.Severity, out.Effect = judgeSeverity(j)
-	if j.guessed && j.verdict != promql.Unaffected {
-		out.Advice = append(out.Advice, "callers of some of these services are not known: clients that move early and late stand for them; --edges narrows it down")
-	}
 	if j.sharedVariable != "" {
 		out.Advice = append(out.Advice, j.sharedVariable)
 	}
@@ -160,7 +157,7 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	if r.Factor != 0 && r.Factor != 1 {
 		out.Factor = r.Factor
 	}
-	out.Simpler, out.Alert = j.simpler, j.minutes
+	out.Simpler, out.Alert, out.Test, out.NoTest = j.simpler, j.minutes, j.tested, j.untested
 	if r.Connections != "" {
 		out.Offers = append(out.Offers, api.TelemetryOffer{Query: r.Connections, Why: "counts connections where requests are not counted: set its threshold anew"})
 	}
@@ -284,7 +281,7 @@ func (a *analysis) assume() {
 		say("%s of services select a part of the pods of another service and nobody is known to call them by name, so such calls are not looked at: %s", plural(n, "version"), strings.Join(a.world.parts, ", "))
 	}
 	if a.world.guessed > 0 {
-		say("nobody named the callers of %d services: clients that move first and last stand for them", a.world.guessed)
+		say("nobody named the callers of %d services: clients that move first and last stand for them; --edges narrows it down", a.world.guessed)
 	}
 	seen := map[string]bool{}
 	for _, b := range a.world.blind {

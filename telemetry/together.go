@@ -37,7 +37,7 @@ func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
 	if len(t.flows) > 0 {
 		f = t.flows[0]
 	}
-	q, err := promql.ParseFilled(j.q.Expr, fillFor(j.q, f, nil))
+	q, err := promql.ParseFilled(j.text, fillFor(j.q, f, nil))
 	if err != nil {
 		j.why = err.Error()
 		return

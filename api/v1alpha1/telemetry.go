@@ -126,6 +126,10 @@ type TelemetryRewrite struct {
 	Simpler string `json:"simpler,omitempty"`
 	// Alert says when the alert fires, compared with the original on the old model.
 	Alert string `json:"alert,omitempty"`
+	// Test is the path of a unit test for promtool below the directory that rewrites are written to; NoTest says why an
+	// alert has none.
+	Test   string `json:"test,omitempty"`
+	NoTest string `json:"noTest,omitempty"`
 	// Written is true when the file can be edited in place; NotWritten says why not.
 	Written    bool   `json:"written,omitempty"`
 	NotWritten string `json:"notWritten,omitempty"`

@@ -191,6 +191,9 @@ func rewrites(res *telemetry.Result) (map[string][]byte, error) {
 	for _, r := range res.Rewritten {
 		files[inside(r.Path)] = []byte(r.Data)
 	}
+	for name, data := range res.Tests {
+		files[inside(name)] = data
+	}
 	text, err := render.TelemetryMarkdown(res.Report)
 	if err != nil {
 		return nil, internalErrorf("%w", err)

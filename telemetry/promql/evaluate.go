@@ -56,11 +56,25 @@ func (r Result) String() string {
 		return number(r[0].Value)
 	}
 	var parts []string
-	for _, p := range r {
-		parts = append(parts, p.Labels+" "+number(p.Value))
+	for i, p := range r {
+		if i == maxPrinted {
+			parts = append(parts, fmt.Sprintf("and %d more", len(r)-i))
+			break
+		}
+		l := p.Labels
+		if len(l) > maxLabels {
+			l = fmt.Sprintf("{%d labels}", strings.Count(l, `="`))
+		}
+		parts = append(parts, l+" "+number(p.Value))
 	}
 	return strings.Join(parts, ", ")
 }
+
+// maxPrinted and maxLabels bound what evidence shows of a vector: elements, and bytes of the labels of each.
+const (
+	maxPrinted = 3
+	maxLabels  = 160
+)
 
 func number(v float64) string { return fmt.Sprintf("%.4g", v) }
 
