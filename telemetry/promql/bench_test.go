@@ -3,6 +3,7 @@ package promql_test
 import (
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/telemetry/promql"
@@ -10,7 +11,7 @@ import (
 )
 
 // migration is a plan of many states: services call the next one in a row, and move one at a time, client first, each
-// with a waypoint from the middle of its move on.
+// with a waypoint from just before its own move on.
 func migration(services, states int) (promql.Traffic, []series.State) {
 	var all []series.Workload
 	for i := range services {
@@ -29,7 +30,7 @@ func migration(services, states int) (promql.Traffic, []series.State) {
 			if i*states < n*services {
 				s.Modes[w.Ref] = mesh.ModeAmbient
 			}
-			if (i+1)*states <= n*services {
+			if i*states <= n*services && n > 0 {
 				s.Waypoints[w.Ref] = series.Waypoint{Workload: waypoint}
 			}
 		}
@@ -67,6 +68,28 @@ func BenchmarkPlan(b *testing.B) {
 				bench.Judge(q, 0, n)
 			}
 			bench.Rewrite(q)
+		}
+	}
+}
+
+// BenchmarkSameMinute runs an alert minute by minute in each state of a plan and around each transition.
+func BenchmarkSameMinute(b *testing.B) {
+	traffic, plan := migration(20, 40)
+	for i := range traffic.Calls {
+		traffic.Calls[i].Errors = 0
+	}
+	q, err := promql.Parse(`sum(rate(istio_requests_total{reporter="destination",destination_service_name="svc7",response_code=~"5.."}[5m])) / sum(rate(istio_requests_total{reporter="destination",destination_service_name="svc7"}[5m])) > 0.05`)
+	if err != nil {
+		b.Fatal(err)
+	}
+	for b.Loop() {
+		bench, err := promql.NewBench(promql.Input{Traffic: traffic}, plan)
+		if err != nil {
+			b.Fatal(err)
+		}
+		r := bench.Rewrite(q)
+		if m := bench.SameMinute(q, &r, 5*time.Minute, 0); !m.Same {
+			b.Fatal(m)
 		}
 	}
 }

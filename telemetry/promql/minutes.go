@@ -1,6 +1,7 @@
 package promql
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"slices"
@@ -128,6 +129,29 @@ func (b *Bench) SameMinute(q *Query, r *Rewrite, hold, keep time.Duration) Minut
 		return Minutes{Why: err.Error()}
 	}
 	return m
+}
+
+// SameMinuteAll is SameMinute of all trials whose traffic the query selects: the same minute only if it is that for each,
+// and the most that any of them is off. Without a trial that says something it is not the same minute.
+func SameMinuteAll(trials []Trial, r *Rewrite, hold, keep time.Duration) Minutes {
+	all := Minutes{Why: "it selects none of the traffic"}
+	first := true
+	for _, t := range trials {
+		if !t.sees() {
+			continue
+		}
+		m := t.Bench.SameMinute(t.Query, r, hold, keep)
+		if !m.Same {
+			return m
+		}
+		if first {
+			all, first = m, false
+			continue
+		}
+		all.Off = max(all.Off, m.Off)
+		all.Alarm, all.Gap = cmp.Or(all.Alarm, m.Alarm), cmp.Or(all.Gap, m.Gap)
+	}
+	return all
 }
 
 // transitions runs the incident around each transition that changes the series.

@@ -45,6 +45,40 @@ func TestSameMinute(t *testing.T) {
 	}
 }
 
+// TestSameMinuteAll: one trial in which it is not the same is enough, and one that says nothing is left out.
+func TestSameMinuteAll(t *testing.T) {
+	w := worlds()
+	trial := func(expr string, states ...series.State) promql.Trial {
+		b, err := promql.NewBench(promql.Input{Traffic: healthy()}, states)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := promql.Parse(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		return promql.Trial{Bench: b, Query: q}
+	}
+	expr := `sum(rate(istio_requests_total{` + dst + `,response_code=~"5.."}[5m])) > 1`
+	good, bad := trial(expr, w[0], w[4]), trial(expr, w[0], w[3])
+	blind := trial(`sum(rate(istio_requests_total{destination_service_name="elsewhere"}[5m])) > 1`, w[0], w[4])
+	r := good.Bench.Rewrite(good.Query)
+	for _, tt := range []struct {
+		name   string
+		trials []promql.Trial
+		want   string
+	}{
+		{"good and blind", []promql.Trial{blind, good}, "fires at the same minute"},
+		{"good and bad", []promql.Trial{good, bad}, "in L4 it fires never"},
+		{"blind", []promql.Trial{blind}, "selects none of the traffic"},
+		{"none", nil, "selects none of the traffic"},
+	} {
+		if got := promql.SameMinuteAll(tt.trials, &r, time.Minute, 0); !strings.Contains(got.String(), tt.want) {
+			t.Errorf("%s: %s, want %s", tt.name, got, tt.want)
+		}
+	}
+}
+
 // TestNotTheSameMinute: the unchanged original, silent at the end of the plan, is not called the same.
 func TestNotTheSameMinute(t *testing.T) {
 	w := worlds()
