@@ -12,8 +12,9 @@ type identity struct {
 	line      int
 }
 
-// begins notes the uid of a dashboard, for Duplicates.
+// begins notes that a whole dashboard is read, and its uid for Duplicates.
 func (b *board) begins(n *span.Node) {
+	b.defines = true
 	if b.object.UID != "" {
 		line, _ := b.r.position(n.At)
 		b.r.file.identities = append(b.r.file.identities, identity{b.object.UID, "dashboard", line})

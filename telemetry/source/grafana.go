@@ -34,6 +34,14 @@ func (r *reader) grafana(doc *span.Node) bool {
 	case provisionedAlerts(doc):
 		r.alertGroups(doc.Get("groups"), "groups", Object{Kind: "Grafana alert rules"})
 		return true
+	case alertRuleItem(doc):
+		r.alertRule(doc, nil, "", Object{Kind: "Grafana alert rules", Owner: doc.Str("folderUID")})
+		return true
+	case ruler(doc):
+		for _, m := range doc.Map() {
+			r.alertGroups(m.Value, m.Key.String, Object{Kind: "Grafana alert rules", Owner: m.Key.String})
+		}
+		return true
 	}
 	return false
 }
@@ -128,6 +136,8 @@ type board struct {
 	// stands for them.
 	variables map[string]*Variable
 	sources   map[string]string
+	// defines says that it is a whole dashboard, which has all of its variables.
+	defines bool
 	// queries by refId of the panel at hand, for legacy alerts.
 	panel map[string]*Query
 }
@@ -172,6 +182,9 @@ func (b *board) part(q Query, t span.Text, from, to int) *Query {
 		q.Frozen = "the text holds {{: it is a template of Helm or its like, and is to be changed there"
 	}
 	out := b.r.add(&q, t, from, to, template.Grafana, b.variables)
+	if out.Unread != "" && q.Language == PromQL && logQL.MatchString(out.Text) {
+		out.Unread += " (it looks like LogQL, and its data source is Prometheus)"
+	}
 	b.spellings(out)
 	return out
 }
@@ -184,6 +197,9 @@ func (b *board) spellings(q *Query) {
 		if v == nil {
 			v = &Variable{Name: u.Name}
 			b.variables[u.Name] = v
+			if b.defines && !strings.HasPrefix(u.Name, "__") {
+				b.r.note(q.text.Start(), b.object, Suspicious, fmt.Sprintf("%s names the variable %s, which the dashboard does not define", q.Path, u.Spelling))
+			}
 		}
 		v.spelt(u.Spelling)
 		q.names(v)

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"strconv"
@@ -56,6 +57,21 @@ func provisionedAlerts(doc *span.Node) bool {
 	return false
 }
 
+// alertRuleItem says that a document is one rule, as Grafana's provisioning API lists them.
+func alertRuleItem(doc *span.Node) bool {
+	return doc.Get("data", "0", "refId") != nil && doc.Get("condition") != nil
+}
+
+// ruler says that a document is what Grafana's ruler API answers: groups by folder.
+func ruler(doc *span.Node) bool {
+	for _, m := range doc.Map() {
+		if m.Value.Get("0", "rules", "0", "grafana_alert").Is(span.Object) {
+			return true
+		}
+	}
+	return false
+}
+
 // alertGroups reads groups of Grafana-managed rules.
 func (r *reader) alertGroups(groups *span.Node, path string, o Object) {
 	for i, g := range groups.List() {
@@ -74,16 +90,18 @@ func (r *reader) alertRules(group *span.Node, path string, o Object) {
 
 // alertRule reads one rule: its queries, and the conditions on them.
 func (r *reader) alertRule(rule, group *span.Node, path string, o Object) {
-	if inner := rule.Get("grafana_alert"); inner.Is(span.Object) { // The ruler's API.
-		path += ".grafana_alert"
-		inner.Members = append(inner.Members, rule.Members...)
+	// The ruler's API has half of the fields one level up.
+	outer := rule
+	if inner := rule.Get("grafana_alert"); inner.Is(span.Object) {
+		path = under(path) + "grafana_alert"
 		rule = inner
 	}
+	field := func(name string) string { return either(rule.Str(name), outer.Str(name)) }
 	o.UID = rule.Str("uid")
 	if o.Name == "" {
-		o.Name = group.Str("name")
+		o.Name = either(group.Str("name"), rule.Str("ruleGroup"))
 	}
-	labels := labelsOf(rule.Get("labels"))
+	labels := labelsOf(cmp.Or(rule.Get("labels"), outer.Get("labels")))
 	for _, key := range []string{"team", "owner"} {
 		if labels[key] != "" {
 			o.Owner = labels[key]
@@ -100,15 +118,19 @@ func (r *reader) alertRule(rule, group *span.Node, path string, o Object) {
 	}
 	for i, d := range rule.List("data") {
 		expr := d.Get("model", "expr")
-		if d.Str("datasourceUid") == "__expr__" || d.Str("datasourceUid") == "-100" || !filled(expr) {
+		if d.Str("datasourceUid") == "__expr__" || d.Str("datasourceUid") == "-100" {
+			continue
+		}
+		if !filled(expr) {
+			b.foreign(rule.Str("title"), d.Get("model"))
 			continue
 		}
 		q := Query{
-			Path: fmt.Sprintf("%s.data[%d].model.expr", path, i), Name: rule.Str("title"), Role: Alert,
-			Language: b.language(d.Get("model", "datasource"), nil, expr.Str()), OnEmpty: onEmptyOf(rule.Str("noDataState")),
-			For: duration(rule.Str("for")), KeepFiring: duration(either(rule.Str("keepFiringFor"), rule.Str("keep_firing_for"))),
+			Path: fmt.Sprintf("%sdata[%d].model.expr", under(path), i), Name: rule.Str("title"), Role: Alert,
+			Language: b.language(d.Get("model", "datasource"), nil, expr.Str()), OnEmpty: onEmptyOf(either(rule.Str("noDataState"), rule.Str("no_data_state"))),
+			For: duration(field("for")), KeepFiring: duration(either(field("keepFiringFor"), field("keep_firing_for"))),
 			Interval: duration(group.Str("interval")),
-			Labels:   labels, Annotations: labelsOf(rule.Get("annotations")),
+			Labels:   labels, Annotations: labelsOf(cmp.Or(rule.Get("annotations"), outer.Get("annotations"))),
 		}
 		if metric := rule.Str("record", "metric"); metric != "" {
 			q.Role, q.Record, q.Name, q.OnEmpty = Recording, metric, metric, EmptySilent
@@ -153,6 +175,11 @@ func (m alertModel) condition(ref, query string) (string, *Threshold) {
 // maxChain is how many expressions refer to each other in a row.
 const maxChain = 20
 
+// operand of a threshold; older rules have it in the condition.
+func operand(model *span.Node) string {
+	return either(model.Str("expression"), model.Str("conditions", "0", "query", "params", "0"))
+}
+
 // text writes an expression for people.
 func (m alertModel) text(ref string, depth int) string {
 	d := m.data[ref]
@@ -168,7 +195,8 @@ func (m alertModel) text(ref string, depth int) string {
 		return inner(model.Str("expression"))
 	case "threshold":
 		text, _ := evaluated(model.Get("conditions", "0"))
-		return strings.Replace(text, "the result", inner(model.Str("expression")), 1)
+		_, comparison, _ := strings.Cut(text, " ")
+		return inner(operand(model)) + " " + strings.TrimPrefix(comparison, "result ")
 	case "math":
 		return refNames.ReplaceAllStringFunc(model.Str("expression"), inner)
 	case "classic_conditions":
@@ -194,7 +222,7 @@ func (m alertModel) threshold(ref, query string, depth int) (*Threshold, bool) {
 		return nil, false
 	}
 	var t *Threshold
-	from := strings.Trim(model.Str("expression"), "${}")
+	from := strings.Trim(operand(model), "${}")
 	switch model.Str("type") {
 	case "threshold":
 		if len(model.List("conditions")) == 1 && model.Get("conditions", "0", "unloadEvaluator") == nil {

@@ -18,7 +18,49 @@ func (r *reader) dashboardV2(spec *span.Node, prefix string, o Object, frozen st
 	}
 	b := r.board(prefix, o, frozen)
 	b.begins(spec)
-	list := spec.List("variables")
+	scoped := []scope{{spec.List("variables"), "variables"}}
+	scoped = append(scoped, sections(spec.Get("layout"), "layout", 0)...)
+	for _, s := range scoped {
+		b.definitionsV2(s.list, s.path)
+	}
+	for i, n := range spec.List("annotations") {
+		b.annotationV2(n.Get("spec"), at("", "annotations", i)+".spec")
+	}
+	for _, m := range spec.Map("elements") {
+		b.element(m.Value, "elements."+m.Key.String)
+	}
+}
+
+// scope is a list of variables: those of the dashboard, or of one tab or row.
+type scope struct {
+	list []*span.Node
+	path string
+}
+
+// sections finds the variables of tabs and rows.
+func sections(layout *span.Node, path string, depth int) []scope {
+	var out []scope
+	if depth > maxSections {
+		return nil
+	}
+	for _, field := range []string{"tabs", "rows"} {
+		for i, n := range layout.List("spec", field) {
+			inner := at(path+".spec.", field, i) + ".spec"
+			if list := n.List("spec", "variables"); len(list) > 0 {
+				out = append(out, scope{list, inner + ".variables"})
+			}
+			out = append(out, sections(n.Get("spec", "layout"), inner+".layout", depth+1)...)
+		}
+	}
+	return out
+}
+
+// maxSections is how deep tabs and rows may nest.
+const maxSections = 20
+
+// definitionsV2 reads a list of variables. Tabs may have variables of one name: what is Fixed in several of them is
+// said, since an edit changes the first one only.
+func (b *board) definitionsV2(list []*span.Node, path string) {
 	for _, n := range list {
 		if n.Str("kind") == "DatasourceVariable" {
 			b.sources[n.Str("spec", "name")] = n.Str("spec", "pluginId")
@@ -26,18 +68,16 @@ func (r *reader) dashboardV2(spec *span.Node, prefix string, o Object, frozen st
 	}
 	for _, n := range list {
 		v := b.variable(n.Get("spec"), variableKinds[n.Str("kind")])
+		if b.variables[v.Name] != nil {
+			b.r.note(n.At, b.object, Suspicious, fmt.Sprintf("the variable %s is defined more than once: only the first definition is looked at", v.Name))
+			continue
+		}
 		b.variables[v.Name] = v
 	}
 	for i, n := range list {
 		if n.Str("kind") == "QueryVariable" {
-			b.selectionV2(n.Get("spec"), at("", "variables", i)+".spec")
+			b.selectionV2(n.Get("spec"), at("", path, i)+".spec")
 		}
-	}
-	for i, n := range spec.List("annotations") {
-		b.annotationV2(n.Get("spec"), at("", "annotations", i)+".spec")
-	}
-	for _, m := range spec.Map("elements") {
-		b.element(m.Value, "elements."+m.Key.String)
 	}
 }
 
