@@ -30,8 +30,8 @@ type Result struct {
 	Report *api.TelemetryReport
 	// Rewritten files, those in which something changes; sorted by path.
 	Rewritten []Rewritten
-	// Tests are unit tests for promtool and the rules that they test, by path.
-	Tests map[string][]byte
+	// Extra are files besides, by path: unit tests for promtool with the rules that they test, a monitor.
+	Extra map[string][]byte
 }
 
 // Rewritten is a file as it should become.
@@ -51,8 +51,9 @@ type analysis struct {
 	// judged by query; recorded are rewrites of recording rules that were proved, by metric.
 	judged   []*judged
 	recorded map[string]*judged
-	// texts are findings by normalised query, since copies of dashboards are the rule.
-	edits map[*source.File][]span.Edit
+	// needMonitor says that a monitor for waypoints and ztunnel is proposed.
+	needMonitor bool
+	edits       map[*source.File][]span.Edit
 	// values are new values of dashboards' variables.
 	values map[*source.Variable]map[string]string
 }
@@ -82,7 +83,8 @@ type judged struct {
 	by string
 }
 
-// Analyze judges all queries of the files in all states of the plan. It fails only when ctx is done.
+// Analyze judges all queries of the files in all states of the plan. It fails when ctx is done, or when
+// what it writes cannot be encoded.
 func Analyze(ctx context.Context, in Input) (*Result, error) {
 	a := &analysis{
 		in: in, world: newWorld(in.State, in.Planes, in.Plan.Calls), recorded: map[string]*judged{},
@@ -118,7 +120,14 @@ func Analyze(ctx context.Context, in Input) (*Result, error) {
 	tests := a.tests()
 	rewritten := a.files()
 	a.write()
-	return &Result{Report: a.report, Rewritten: rewritten, Tests: tests}, nil
+	if a.needMonitor {
+		monitor, err := encodeYAML(ambientMonitor(in.State.RootNamespace()))
+		if err != nil {
+			return nil, err
+		}
+		tests["scrape/podmonitor.yaml"] = monitor
+	}
+	return &Result{Report: a.report, Rewritten: rewritten, Extra: tests}, nil
 }
 
 // fileQuery is a query and the file that it stands in.

@@ -3,6 +3,7 @@ package telemetry
 import (
 	"cmp"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/ambientplan/ambientplan/telemetry/promql"
@@ -78,6 +79,10 @@ func (w *world) judge(q *source.Query, b *benches) *judgement {
 		w.judgeCalls(j, rough, b)
 	} else {
 		w.judgeTogether(j, rough, b)
+	}
+	if q.Scope != "" && (asks.Calls || asks.Proxies) && j.verdict == promql.Unaffected && j.evaluated > 0 {
+		j.verdict = promql.CannotTell
+		j.why = "the monitoring adds namespace=" + strconv.Quote(q.Scope) + " to each selector: a waypoint or ztunnel of another namespace is not seen by it (1.4)"
 	}
 	return j
 }

@@ -29,6 +29,10 @@ func (a *analysis) write() {
 		}
 	}
 	a.lost()
+	a.quietWaypoints()
+	a.unscraped()
+	a.odd()
+	slices.SortStableFunc(a.report.Findings, compareFindings)
 	a.assume()
 	a.count()
 }
@@ -240,6 +244,14 @@ func (a *analysis) lost() {
 			Before: a.moveOfService(ns, name), Facts: []string{"1.9", "7.5"},
 		})
 	}
+}
+
+// compareFindings orders the worst first, then by rule, place and subject.
+func compareFindings(x, y api.TelemetryFinding) int {
+	return cmp.Or(
+		cmp.Compare(x.Severity.Rank(), y.Severity.Rank()), cmp.Compare(x.Rule, y.Rule), cmp.Compare(x.Source.File, y.Source.File),
+		cmp.Compare(x.Source.Line, y.Source.Line), x.Subject.Compare(y.Subject), cmp.Compare(x.Message, y.Message),
+	)
 }
 
 func (a *analysis) moveOfService(ns, name string) api.TelemetryStep {

@@ -27,6 +27,8 @@ type world struct {
 	// at is the place of a workload in planes.
 	at        map[api.Ref]int
 	workloads []workload
+	// quiet are namespaces in which servers report no requests, with the Telemetry that says so.
+	quiet map[string]string
 }
 
 // blind is a Service of which nothing can be said.
@@ -49,6 +51,9 @@ type flow struct {
 	ways []ways
 	// guessed says that nobody named the caller: one that moves early or late stands for it.
 	guessed bool
+	// quiet says that the server's sidecar reports no requests, quietWaypoints the waypoints that do not.
+	quiet          bool
+	quietWaypoints map[mesh.ActiveWaypoint]bool
 	// key is equal for flows that go the same ways.
 	key string
 	// gateway says that the client is a gateway.
@@ -59,6 +64,23 @@ type flow struct {
 type ways struct {
 	all []way
 	end int
+}
+
+// quietOf are the waypoints on the ways of a flow that report nothing.
+func (w *world) quietOf(f *flow) map[mesh.ActiveWaypoint]bool {
+	var out map[mesh.ActiveWaypoint]bool
+	for _, at := range f.ways {
+		for _, one := range at.all {
+			wp := one.waypoint
+			if wp.Name != "" && w.quiet[wp.Namespace] != "" && !switchedOn(w.st, wp) {
+				if out == nil {
+					out = map[mesh.ActiveWaypoint]bool{}
+				}
+				out[wp] = true
+			}
+		}
+	}
+	return out
 }
 
 func (w *ways) add(clients, servers []mesh.Mode, wp mesh.ActiveWaypoint) {
@@ -88,6 +110,9 @@ func (w way) state(f *flow) series.State {
 	if w.waypoint.Name != "" {
 		s.Waypoints = map[series.Ref]series.Waypoint{f.call.Service: waypointOf(w.waypoint)}
 	}
+	if f.quiet || f.quietWaypoints[w.waypoint] {
+		s.NoServerMetrics = map[series.Ref]bool{f.call.To.Ref: f.quiet, {Namespace: w.waypoint.Namespace, Name: w.waypoint.Name}: f.quietWaypoints[w.waypoint]}
+	}
 	if p, err := series.PathOf(f.call, s); err == nil {
 		s.Name = p.String()
 	}
@@ -103,7 +128,7 @@ func waypointOf(w mesh.ActiveWaypoint) series.Waypoint {
 
 // newWorld lays calls over the states of a plan.
 func newWorld(st *mesh.State, planes *mesh.DataPlanes, calls []api.Edge) *world {
-	w := &world{st: st, planes: planes, at: map[api.Ref]int{}}
+	w := &world{st: st, planes: planes, at: map[api.Ref]int{}, quiet: quiet(st)}
 	for _, s := range planes.States {
 		w.steps = append(w.steps, api.TelemetryStep{Wave: s.Wave, Step: s.Step})
 	}
@@ -307,6 +332,8 @@ func (w *world) addFlow(svc *api.Service, p series.Protocol, client, server *api
 		f.ways = append(f.ways, at)
 		before = state
 	}
+	f.quiet = w.quiet[server.Namespace] != ""
+	f.quietWaypoints = w.quietOf(f)
 	f.gateway = slices.Contains(w.planes.States[0].Modes[c], mesh.ModeGateway)
 	if why := f.unmodelled(); why != "" {
 		w.blind = append(w.blind, blind{f.service, why})
@@ -374,7 +401,7 @@ func (f *flow) waysKey() string {
 	slices.Sort(all)
 	slices.Sort(standing)
 	last := f.ways[len(f.ways)-1].standing()
-	return fmt.Sprint(f.call.Protocol, f.gateway, first, slices.Compact(all), slices.Compact(standing), last[len(last)-1].name(f))
+	return fmt.Sprint(f.call.Protocol, f.gateway, f.quiet, len(f.quietWaypoints), first, slices.Compact(all), slices.Compact(standing), last[len(last)-1].name(f))
 }
 
 // name is the way in the notation of the facts.

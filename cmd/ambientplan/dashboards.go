@@ -191,7 +191,7 @@ func rewrites(res *telemetry.Result) (map[string][]byte, error) {
 	for _, r := range res.Rewritten {
 		files[inside(r.Path)] = []byte(r.Data)
 	}
-	for name, data := range res.Tests {
+	for name, data := range res.Extra {
 		files[inside(name)] = data
 	}
 	text, err := render.TelemetryMarkdown(res.Report)

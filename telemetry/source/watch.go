@@ -16,10 +16,3 @@ type Watch struct {
 	// Facts behind it.
 	Facts []string
 }
-
-// Scrape is a scrape configuration: what Prometheus fetches, and from where.
-type Scrape struct {
-	File         string
-	Line, Column int
-	Object       Object
-}
