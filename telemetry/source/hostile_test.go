@@ -173,7 +173,7 @@ func BenchmarkParse(b *testing.B) {
 }
 
 func FuzzParse(f *testing.F) {
-	paths, err := filepath.Glob(filepath.Join("testdata", "*", "*"))
+	paths, err := filepath.Glob(filepath.Join("testdata", "*", "*.*"))
 	if err != nil {
 		f.Fatal(err)
 	}
@@ -190,14 +190,21 @@ func FuzzParse(f *testing.F) {
 			name = "x.json"
 		}
 		file := Parse(name, data, promQL)
-		for _, q := range file.Queries {
+		for i, q := range file.Queries {
 			if q.Unread == "" && q.Expr == "" && q.Text != "" {
 				t.Errorf("%s has neither an expression nor a reason", q.Path)
 			}
-			if edits, err := q.Edits([]span.Edit{{End: len(q.Expr), Text: "up"}}); err == nil {
-				if _, err := span.Apply(data, edits); err != nil {
-					t.Errorf("%s: %v", q.Path, err)
-				}
+			edits, err := q.Edits([]span.Edit{{End: len(q.Expr), Text: "up"}})
+			if err != nil || q.Expr == "" {
+				continue
+			}
+			after, err := span.Apply(data, edits)
+			if err != nil {
+				t.Errorf("%s: %v", q.Path, err)
+			}
+			again := Parse(name, after, promQL)
+			if len(again.Queries) != len(file.Queries) || again.Queries[i].Text != "up" {
+				t.Errorf("%s: %d queries become %d\n%s", q.Path, len(file.Queries), len(again.Queries), after)
 			}
 			for _, v := range q.Variables {
 				for _, value := range v.Values {

@@ -35,7 +35,7 @@ func (b *board) variable(n *span.Node, kind string) *Variable {
 		Name: n.Str("name"), Multi: n.Str("multi") == "true", All: n.Str("includeAll") == "true", AllValue: n.Str("allValue"),
 		Current: strs(n.Get("current", "value")),
 	}
-	v.Line, _ = b.r.position(n.At)
+	v.Line, _ = b.r.position(place(n))
 	query := n.Get("query")
 	switch kind {
 	case "custom", "interval":

@@ -300,9 +300,7 @@ func blockLines(s string, at, indent int, folded bool, c *collector, out *scanne
 		if !blank && (len(text) < indent || strings.Trim(text[:indent], " ") != "") {
 			break
 		}
-		if blank && len(text) < indent {
-			text = strings.Repeat(" ", min(indent, len(text)))
-		} else {
+		if !blank || len(text) >= indent {
 			text = text[indent:]
 			if folded && !first && !blank {
 				odd = odd || strings.HasPrefix(text, " ") || strings.HasPrefix(text, "\t")
