@@ -385,13 +385,36 @@ func (w rewriting) either() ([]Edit, bool) {
 	if !ok || w.variable != nil || w.start != w.s.Start || !w.instantFits() || !w.s.UnderAbsent() {
 		return nil, false
 	}
-	tcp, ok := w.connections("")
+	tcp, ok := w.connections("", "")
 	return []Edit{{w.start, w.end, http + " or " + tcp}}, ok
+}
+
+// connectionView is whose count of connections stands for the selector's requests. Behind a waypoint the server's ztunnel
+// names the waypoint as caller: who calls is the client's to say, except for callers that are not expected, which may
+// have no ztunnel; for these the waypoints are left out (observability.md Q20, Q42).
+func (w rewriting) connectionView() (reporter, more string) {
+	if w.role == clientRole {
+		return `reporter="source"`, ""
+	}
+	callers := false
+	for _, m := range w.bytes.Matchers {
+		if m.Label == "source_principal" {
+			return `reporter="destination"`, w.names.exclusion()
+		}
+		callers = callers || strings.HasPrefix(m.Label, "source_")
+	}
+	for _, l := range w.s.Labels() {
+		callers = callers || strings.HasPrefix(l, "source_")
+	}
+	if callers {
+		return `reporter="source"`, ""
+	}
+	return `reporter="destination"`, ""
 }
 
 // connections is the selector of connections with the same matchers; ok is false when one of them asks for what
 // connections do not have.
-func (w rewriting) connections(reporter string) (string, bool) {
+func (w rewriting) connections(reporter, more string) (string, bool) {
 	for _, m := range w.bytes.Matchers {
 		switch m.Label {
 		case "response_code", "grpc_response_status", "response_flags", "request_protocol", "le", "__name__", "pod", "namespace", "app", "instance", "version":
@@ -401,7 +424,7 @@ func (w rewriting) connections(reporter string) (string, bool) {
 	if w.bytes.NameEnd == w.bytes.NameStart {
 		return "", false
 	}
-	text, ok := w.selector(reporter, "")
+	text, ok := w.selector(reporter, more)
 	if !ok {
 		return "", false
 	}

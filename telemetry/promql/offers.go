@@ -26,12 +26,15 @@ type offerer struct {
 
 // offers lists what the facts have for queries that no form is right for.
 func (b *Bench) offers(q *Query, n names) []Offer {
+	if b.prepare(q).err != nil {
+		return nil
+	}
 	o := offerer{b, q, n}
 	var all []Offer
 	for _, make := range []func() (Offer, bool){
 		o.pairwise, o.lostRequests, o.perPod, o.kubeLabels, o.denied, o.plaintext, o.flags, o.egress, o.principals,
 		o.remainingSidecars, o.meshCost, o.costPerRequest, o.sidecarReady, o.sidecarMissing, o.targets, o.connectedProxies,
-		o.fewerProxies, o.injection, o.certificates, o.versions,
+		o.fewerProxies, o.injection, o.certificates, o.versions, o.noDefault,
 	} {
 		offer, ok := make()
 		if !ok {
@@ -161,6 +164,15 @@ func (o offerer) binaries(op parser.ItemType) []*parser.BinaryExpr {
 		}
 	})
 	return all
+}
+
+// noDefault is Q08 and Q09: where requests are not counted any more, the default shows a good number.
+func (o offerer) noDefault() (Offer, bool) {
+	p := o.b.prepare(o.q)
+	return Offer{
+		Text: p.watched.Text,
+		Why:  "without a waypoint nothing is counted and the default shows as if all were well: without it there is no data, which is true (Q08, Q09)",
+	}, p.defaulted && len(o.requests()) > 0
 }
 
 // pairwise is Q12: a division of two rates that joins on all labels, pod and instance among them.

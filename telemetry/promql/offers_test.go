@@ -15,6 +15,10 @@ func TestOffers(t *testing.T) {
 	const viewD = `reporter=~"destination|waypoint",` + excluded
 	for _, tt := range []struct{ q, plan, expr, want, why string }{
 		{
+			"Q08", "without a waypoint", `sum(rate(istio_requests_total{` + dst + `,response_code=~"5.."}[5m])) or vector(0)`,
+			`sum(rate(istio_requests_total{` + dst + `,response_code=~"5.."}[5m]))`, "as if all were well",
+		},
+		{
 			"Q12", "both at once",
 			`rate(istio_request_duration_milliseconds_sum{reporter="destination",destination_service_name="$service"}[1m]) / rate(istio_request_duration_milliseconds_count{reporter="destination",destination_service_name="$service"}[1m]) > 100`,
 			`sum by (destination_service,destination_workload) (rate(istio_request_duration_milliseconds_sum{` + viewD + `,destination_service_name="$service"}[1m])) / sum by (destination_service,destination_workload) (rate(istio_request_duration_milliseconds_count{` + viewD + `,destination_service_name="$service"}[1m])) > 100`,
@@ -114,6 +118,35 @@ func TestOffers(t *testing.T) {
 				}
 			}
 			t.Errorf("no offer says %q: %+v", tt.why, r.Offers)
+		})
+	}
+}
+
+// TestConnections: the L4 form asks whoever names the caller.
+func TestConnections(t *testing.T) {
+	for _, tt := range []struct{ name, plan, expr, want string }{
+		{"Q01's denominator", "without a waypoint", `sum(rate(istio_requests_total{` + dst + `}[5m]))`, `sum(rate(istio_tcp_connections_opened_total{` + dst + `}[5m]))`},
+		{"the client's view", "without a waypoint", `sum(rate(istio_requests_total{reporter="source",` + rev + `}[5m]))`, `sum(rate(istio_tcp_connections_opened_total{reporter="source",` + rev + `}[5m]))`},
+		{"Q20 top callers", "without a waypoint", `topk(5, sum by (source_workload) (rate(istio_requests_total{` + dst + `}[5m])))`, `topk(5, sum by (source_workload) (rate(istio_tcp_connections_opened_total{reporter="source",` + rev + `}[5m])))`},
+		{
+			"Q42 unexpected callers", "both at once", `sum(rate(istio_requests_total{` + dst + `,source_principal!~"spiffe://.*/sa/productpage"}[5m])) > 0`,
+			`sum(rate(istio_tcp_connections_opened_total{reporter="destination",` + excluded + `,` + rev + `,source_principal!~"spiffe://.*/sa/productpage"}[5m])) > 0`,
+		},
+		{"connections have no codes", "without a waypoint", `sum(rate(istio_requests_total{` + dst + `,response_code="500"}[5m]))`, ""},
+		{"a variable keeps its choice", "without a waypoint", `sum(rate(istio_requests_total{reporter=~"$qrep",` + rev + `}[5m]))`, `sum(rate(istio_tcp_connections_opened_total{reporter=~"$qrep",` + rev + `}[5m]))`},
+	} {
+		t.Run(tt.name, func(t *testing.T) {
+			b, err := promql.NewBench(promql.Input{Traffic: probed()}, plans()[tt.plan])
+			if err != nil {
+				t.Fatal(err)
+			}
+			q, err := promql.ParseFilled(tt.expr, fill)
+			if err != nil {
+				t.Fatal(err)
+			}
+			if d := cmp.Diff(tt.want, b.Rewrite(q).Connections); d != "" {
+				t.Error(d)
+			}
 		})
 	}
 }

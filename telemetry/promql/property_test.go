@@ -230,6 +230,7 @@ func TestRecordingRules(t *testing.T) {
 					t.Errorf("%s: %s, want %s: %s", w[3+i].Name, got.Verdict, want, got.Reason)
 				}
 			}
+			promql.RewriteAll([]promql.Trial{{Bench: b, Query: q}}, promql.Names{})
 			if got := b.Rewrite(q); got.Form != tt.form {
 				t.Errorf("form %s, want %s: %s", got.Form, tt.form, got.Text)
 			}

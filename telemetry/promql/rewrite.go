@@ -404,12 +404,8 @@ func (b *Bench) connections(q *Query, n names) string {
 		if !ok || s.Metric != "istio_requests_total" {
 			return ""
 		}
-		reporter := `reporter="destination"`
-		if w.role == clientRole {
-			reporter = `reporter="source"`
-		}
 		// The choice stays with a variable: ztunnel reports both sides.
-		text, ok := w.connections(reporter)
+		text, ok := w.connections(w.connectionView())
 		if !ok {
 			return ""
 		}
