@@ -89,6 +89,8 @@ type names struct {
 	// principals and workloads of the waypoints, gateways of services with ingress-use-waypoint: regular
 	// expressions, "" without any.
 	principals, workloads, gateways string
+	// tcp are the names of the services that speak TCP.
+	tcp string
 }
 
 // gateways are the names of the workloads that are gateways in some state, as regular expressions, sorted.
@@ -106,7 +108,12 @@ func (b *Bench) gateways() []string {
 }
 
 func namesOf(states []series.State, t Traffic) names {
-	var principals, workloads, gateways []string
+	var principals, workloads, gateways, tcp []string
+	for _, c := range t.Calls {
+		if c.Protocol == series.TCP {
+			tcp = append(tcp, regexp.QuoteMeta(c.Service.Name))
+		}
+	}
 	for _, s := range states {
 		for _, w := range s.Waypointed() {
 			principals = append(principals, ".*"+regexp.QuoteMeta(strings.TrimPrefix(w.Principal(), "spiffe://cluster.local")))
@@ -122,7 +129,7 @@ func namesOf(states []series.State, t Traffic) names {
 		slices.Sort(all)
 		return strings.Join(slices.Compact(all), "|")
 	}
-	return names{join(principals), join(workloads), join(gateways)}
+	return names{join(principals), join(workloads), join(gateways), join(tcp)}
 }
 
 // exclusion is the pair of matchers that leaves the waypoints out, "" when the plan has none.

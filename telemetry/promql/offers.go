@@ -34,7 +34,7 @@ func (b *Bench) offers(q *Query, n names) []Offer {
 	for _, make := range []func() (Offer, bool){
 		o.pairwise, o.lostRequests, o.perPod, o.kubeLabels, o.denied, o.plaintext, o.flags, o.egress, o.principals,
 		o.remainingSidecars, o.meshCost, o.costPerRequest, o.sidecarReady, o.sidecarMissing, o.targets, o.connectedProxies,
-		o.fewerProxies, o.injection, o.certificates, o.versions, o.noDefault,
+		o.fewerProxies, o.injection, o.certificates, o.versions, o.noDefault, o.onlyTCP,
 	} {
 		offer, ok := make()
 		if !ok {

@@ -1,12 +1,14 @@
 package promql_test
 
 import (
+	"slices"
 	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
 
 	"github.com/ambientplan/ambientplan/telemetry/promql"
+	"github.com/ambientplan/ambientplan/telemetry/series"
 )
 
 // TestOffers: what the facts have where no form is right. An offer is never called proved, and it keeps the query's other
@@ -119,6 +121,47 @@ func TestOffers(t *testing.T) {
 			}
 			t.Errorf("no offer says %q: %+v", tt.why, r.Offers)
 		})
+	}
+}
+
+// TestOnlyTCP: what connections of TCP services counted is kept, where they are known.
+func TestOnlyTCP(t *testing.T) {
+	mysql := series.Workload{Ref: series.Ref{Namespace: "shop", Name: "mysql"}, App: "mysql"}
+	states := plans()["both at once"]
+	traffic := probed()
+	for i := range states {
+		states[i].Modes[mysql.Ref] = states[i].Modes[reviews.Ref]
+	}
+	mesh := `sum(rate(istio_tcp_sent_bytes_total{reporter=~"source|waypoint"}[5m]))`
+	check := func(expr, want string) {
+		t.Helper()
+		b, err := promql.NewBench(promql.Input{Traffic: traffic}, states)
+		if err != nil {
+			t.Fatal(err)
+		}
+		q, err := promql.Parse(expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		r := b.Rewrite(q)
+		if r.Complete() {
+			t.Fatalf("proved: %+v", r)
+		}
+		i := slices.IndexFunc(r.Offers, func(o promql.Offer) bool { return strings.Contains(o.Why, "(Q35)") })
+		if i < 0 || r.Offers[i].Text != want {
+			t.Errorf("%+v, want %s", r.Offers, want)
+		}
+	}
+	check(mesh, "")
+	traffic.Calls = append(traffic.Calls, series.Call{From: productpage, To: mysql, Service: mysql.Ref, Protocol: series.TCP, Rate: 10, Bytes: 1000})
+	check(mesh, `sum(rate(istio_tcp_sent_bytes_total{reporter="source",destination_service_name=~"mysql"}[5m]))`)
+	check(`sum(rate(istio_tcp_sent_bytes_total[5m]))`, "")
+	// And it is what it was: 10 connections of 1000 bytes a second.
+	for _, s := range states {
+		r, err := promql.Evaluate(`sum(rate(istio_tcp_sent_bytes_total{reporter="source",destination_service_name=~"mysql"}[5m]))`, traffic, s, nil)
+		if err != nil || r.String() != "1e+04" {
+			t.Errorf("%s: %s, %v", s.Name, r, err)
+		}
 	}
 }
 

@@ -2,6 +2,7 @@ package promql
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/prometheus/prometheus/promql/parser"
@@ -71,6 +72,31 @@ func (o offerer) egress() (Offer, bool) {
 		edits = append(edits, Edit{w.start, w.end, text})
 	}
 	return o.edited("ztunnel has neither PassthroughCluster nor BlackHoleCluster and does not enforce REGISTRY_ONLY: connections to the unknown, without a host name; a ServiceEntry with a waypoint has reporter=\"waypoint\" (Q41)", edits...)
+}
+
+// onlyTCP is Q35 and Q39: ztunnel counts the connections of HTTP as well, and does so at both ends.
+func (o offerer) onlyTCP() (Offer, bool) {
+	const why = "ztunnel counts the connections of all traffic, HTTP's too, and a waypoint counts TCP once more"
+	var edits []Edit
+	for _, w := range o.rewritings(func(s Selector) bool { return strings.HasPrefix(s.Metric, "istio_tcp_") }) {
+		reporter := `reporter="destination"`
+		if w.role == clientRole {
+			reporter = `reporter="source"`
+		}
+		if w.role == bothRole || o.n.tcp == "" {
+			return Offer{Why: why + ": keep the old meaning by the names of the services that speak TCP, and one reporter, or accept the new one and give it another title (Q35)"}, true
+		}
+		more := "destination_service_name=~" + strconv.Quote(o.n.tcp)
+		if slices.ContainsFunc(w.bytes.Matchers, func(m matcherBytes) bool { return strings.HasPrefix(m.Label, "destination_service") }) {
+			more = ""
+		}
+		one, ok := w.edits(reporter, more)
+		if !ok {
+			return Offer{}, false
+		}
+		edits = append(edits, one...)
+	}
+	return o.edited(why+": this keeps the old meaning, of the services that speak TCP (Q35)", edits...)
 }
 
 // principals is Q42 for connections: the server's ztunnel sees the waypoint as caller.

@@ -23,11 +23,16 @@ type Names struct {
 	Waypoints []series.Workload
 	// Gateways are the workloads' names of gateways that go through waypoints.
 	Gateways []string
+	// TCP are the names of the services that speak TCP: for offers on connections, which all traffic has by now.
+	TCP []string
 }
 
 func (n Names) patterns() names {
 	var out names
-	var principals, workloads, gateways []string
+	var principals, workloads, gateways, tcp []string
+	for _, s := range n.TCP {
+		tcp = append(tcp, regexp.QuoteMeta(s))
+	}
 	for _, w := range n.Waypoints {
 		principals = append(principals, ".*"+regexp.QuoteMeta(strings.TrimPrefix(w.Principal(), "spiffe://cluster.local")))
 		workloads = append(workloads, regexp.QuoteMeta(w.Name))
@@ -39,7 +44,7 @@ func (n Names) patterns() names {
 		slices.Sort(all)
 		return strings.Join(slices.Compact(all), "|")
 	}
-	out.principals, out.workloads, out.gateways = join(principals), join(workloads), join(gateways)
+	out.principals, out.workloads, out.gateways, out.tcp = join(principals), join(workloads), join(gateways), join(tcp)
 	return out
 }
 
