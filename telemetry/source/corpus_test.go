@@ -50,7 +50,7 @@ func edited(t *testing.T, f *File, edits []span.Edit) *File {
 // TestEveryQueryIsEditedAlone is the promise of the package: an edit of one query, written to the file and read again,
 // changes the text of this query and of no other.
 func TestEveryQueryIsEditedAlone(t *testing.T) {
-	total, parsed, frozen := 0, 0, 0
+	total, parsed, frozen, variables := 0, 0, 0, 0
 	for _, path := range corpusFiles(t) {
 		data, err := os.ReadFile(path)
 		if err != nil {
@@ -80,11 +80,15 @@ func TestEveryQueryIsEditedAlone(t *testing.T) {
 		if err := editedTogether(t, f); err != nil {
 			t.Errorf("%s: %v", path, err)
 		}
+		variables += variablesEdited(t, f)
 		for _, n := range f.Notes {
 			t.Logf("%s:%d: note: %s", n.File, n.Line, n.Text)
 		}
 	}
-	t.Logf("%d queries, %d parsed, of these %d frozen", total, parsed, frozen)
+	t.Logf("%d queries, %d parsed, of these %d frozen; %d values of variables", total, parsed, frozen, variables)
+	if parsed < 40 || variables < 10 {
+		t.Error("the corpora hold less than they did")
+	}
 }
 
 func editedAlone(t *testing.T, f *File, i int) error {
@@ -150,6 +154,43 @@ func editedTogether(t *testing.T, f *File) error {
 		}
 	}
 	return nil
+}
+
+// variablesEdited gives each value of each Fixed variable another one beside it, and says how many there were: the
+// queries stay as they are.
+func variablesEdited(t *testing.T, f *File) int {
+	done := map[*Variable]bool{}
+	n := 0
+	for i, q := range f.Queries {
+		for k, v := range q.Variables {
+			if done[v] || v.edit == nil || q.Frozen != "" {
+				continue
+			}
+			done[v] = true
+			for _, value := range v.Values {
+				edits, err := v.Edit(value, value+"|waypoint")
+				if err != nil {
+					t.Errorf("%s:%d: %s: %v", f.Path, v.Line, v.Name, err)
+					continue
+				}
+				n++
+				after := edited(t, f, edits)
+				want := value + "|waypoint"
+				if v.Multi || v.All {
+					want = "waypoint"
+				}
+				if len(after.Queries) != len(f.Queries) || !slices.Contains(after.Queries[i].Variables[k].Values, want) {
+					t.Errorf("%s:%d: %s has no value %s: %q", f.Path, v.Line, v.Name, want, after.Queries[i].Variables[k].Values)
+				}
+				for j, a := range after.Queries {
+					if a.Text != f.Queries[j].Text {
+						t.Errorf("%s: %s becomes %q", f.Path, a.Path, a.Text)
+					}
+				}
+			}
+		}
+	}
+	return n
 }
 
 func (q *Query) variableNames() []string {

@@ -1,6 +1,9 @@
 package template
 
-import "fmt"
+import (
+	"fmt"
+	"regexp"
+)
 
 // kind is what a variable outside of strings stands for.
 type kind int
@@ -30,6 +33,9 @@ const (
 	// keyword is by or without.
 	keyword
 )
+
+// stems are what all placeholders begin with, or hold: a text without any of them cannot be confused.
+var stems = regexp.MustCompile(`70919|0d0h|m00s0|ambientplan_`)
 
 // placeholder is what stands for the n-th use outside of strings. None is a part of another one, and the numbers are
 // odd enough not to be written by people. Durations are near to what people choose, so that an expression with

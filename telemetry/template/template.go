@@ -109,7 +109,7 @@ func (t *Template) choose(kinds []kind) error {
 	}
 	b.WriteString(t.Text[at:])
 	t.Expr = b.String()
-	if n == 0 {
+	if n == 0 || !stems.MatchString(t.Text) {
 		return nil
 	}
 	for _, u := range t.Uses {
@@ -184,6 +184,9 @@ func choices(guesses [][]kind) [][]kind {
 	all := [][]kind{primary(guesses)}
 	for i, g := range guesses {
 		for _, k := range g[1:] {
+			if len(all) == maxTrials {
+				return all
+			}
 			c := primary(guesses)
 			c[i] = k
 			all = append(all, c)

@@ -190,3 +190,21 @@ func FuzzTemplate(f *testing.F) {
 		}
 	})
 }
+
+func TestEveryPlaceholderHasAStem(t *testing.T) {
+	for k := number; k <= keyword; k++ {
+		if p := k.placeholder(7); !stems.MatchString(p) {
+			t.Errorf("%q would not be found in a text", p)
+		}
+	}
+}
+
+func BenchmarkGrafana(b *testing.B) {
+	text := strings.Repeat("$a + ${b:c} ", 400)
+	b.SetBytes(int64(len(text)))
+	for b.Loop() {
+		if _, err := Grafana(text, nil); err != nil {
+			b.Fatal(err)
+		}
+	}
+}
