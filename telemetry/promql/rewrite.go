@@ -91,7 +91,11 @@ func (b *Bench) Rewrite(q *Query) Rewrite {
 			return false
 		}
 		tried[r.literal] = true
-		if !b.prove(q, &r) {
+		limit := len(b.states)
+		if best.Form != NoForm {
+			limit = len(best.Failed)
+		}
+		if !b.prove(q, &r, limit) {
 			return false
 		}
 		if r.better(best) {
@@ -248,9 +252,9 @@ func (b *Bench) attempt(q *Query, r *Rewrite) (attempt, error) {
 	return a, nil
 }
 
-// prove evaluates the rewrite in all states. It is false when the rewrite does not even parse, or is not the original
-// on the old model.
-func (b *Bench) prove(q *Query, r *Rewrite) bool {
+// prove evaluates the rewrite in all states. It is false when the rewrite does not even parse, is not the original on
+// the old model, or fails in more states than the limit: then a better one is known.
+func (b *Bench) prove(q *Query, r *Rewrite, limit int) bool {
 	a, err := b.attempt(q, r)
 	if err != nil || !a.factor() {
 		return false
@@ -279,6 +283,9 @@ func (b *Bench) prove(q *Query, r *Rewrite) bool {
 			return false
 		default:
 			r.Failed = append(r.Failed, Failure{State: s.Name, Reason: why})
+		}
+		if len(r.Failed) > limit {
+			return false
 		}
 	}
 	if len(r.Failed) > 0 {

@@ -137,7 +137,7 @@ func together(trials []Trial, build func(t Trial) (Rewrite, bool), tried map[str
 		if i == 0 {
 			tried[r.literal] = true
 		}
-		if !t.Bench.prove(t.Query, &r) {
+		if !t.Bench.prove(t.Query, &r, len(t.Bench.states)) {
 			return all, false
 		}
 		if i == 0 {
