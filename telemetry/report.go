@@ -64,7 +64,7 @@ func verdictOf(v promql.Verdict) api.TelemetryVerdict { return api.TelemetryVerd
 func (a *analysis) query(j *judged) api.TelemetryQuery {
 	q := j.q
 	out := api.TelemetryQuery{
-		Source: sourceOf(q.File, q.Line, q.Column, q.Object), Role: q.Role.String(), Query: q.Text, Verdict: verdictOf(j.verdict), Why: j.why,
+		Source: sourceOf(q.File, q.Line, q.Column, q.Object), Role: q.Role.String(), Query: q.Text, Verdict: verdictOf(j.verdict), Why: j.q.Spelled(j.why),
 	}
 	out.Source.Path, out.Source.Name = q.Path, q.Name
 	for _, s := range j.spans {
@@ -126,7 +126,7 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	if len(r.Edits) > 0 {
 		text, err := j.q.Restored(spanEdits(r.Edits))
 		if err != nil {
-			text, out.NotWritten = r.Text, err.Error()
+			text, out.NotWritten = j.q.Spelled(r.Text), err.Error()
 		}
 		out.Query = text
 	}
@@ -140,7 +140,7 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	slices.Sort(out.Variables)
 	out.Variables = slices.Compact(out.Variables)
 	for _, f := range r.Failed {
-		out.NotIn = append(out.NotIn, f.State+": "+f.Reason)
+		out.NotIn = append(out.NotIn, j.q.Spelled(f.State+": "+f.Reason))
 	}
 	slices.Sort(out.NotIn)
 	out.NotIn = slices.Compact(out.NotIn)
@@ -154,19 +154,19 @@ func (a *analysis) rewriteOf(j *judged) *api.TelemetryRewrite {
 	if j.strict != nil {
 		text, err := j.q.Restored(spanEdits(j.strict.Edits))
 		if err != nil {
-			text = j.strict.Text
+			text = j.q.Spelled(j.strict.Text)
 		}
 		out.Offers = append(out.Offers, api.TelemetryOffer{Query: text, Why: "right also for " + strings.Join(out.Passing, " and ") + " while steps run"})
 	}
 	if r.Factor != 0 && r.Factor != 1 {
 		out.Factor = r.Factor
 	}
-	out.Simpler, out.Alert, out.Test, out.NoTest = j.simpler, j.minutes, j.tested, j.untested
+	out.Simpler, out.Alert, out.Test, out.NoTest = j.q.Spelled(j.simpler), j.minutes, j.tested, j.untested
 	if r.Connections != "" {
-		out.Offers = append(out.Offers, api.TelemetryOffer{Query: r.Connections, Why: "counts connections where requests are not counted: set its threshold anew"})
+		out.Offers = append(out.Offers, api.TelemetryOffer{Query: j.q.Spelled(r.Connections), Why: "counts connections where requests are not counted: set its threshold anew"})
 	}
 	for _, o := range r.Offers {
-		out.Offers = append(out.Offers, api.TelemetryOffer{Query: o.Text, Why: o.Why})
+		out.Offers = append(out.Offers, api.TelemetryOffer{Query: j.q.Spelled(o.Text), Why: j.q.Spelled(o.Why)})
 	}
 	return out
 }

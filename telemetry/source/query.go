@@ -151,6 +151,7 @@ type Query struct {
 	from    int
 	copies  []span.Text
 	restore func([]span.Edit) ([]span.Edit, error)
+	spelled func(string) string
 }
 
 // Threshold is a comparison of a query's result outside of the query.
@@ -195,6 +196,14 @@ func (q *Query) Edits(edits []span.Edit) ([]span.Edit, error) {
 	}
 	slices.SortStableFunc(out, func(a, b span.Edit) int { return cmp.Compare(a.Start, b.Start) })
 	return out, nil
+}
+
+// Spelled is a text that was made of Expr, such as a proposal or a reason, with placeholders turned back into variables.
+func (q *Query) Spelled(text string) string {
+	if q.spelled == nil {
+		return text
+	}
+	return q.spelled(text)
 }
 
 // Restored is a text with placeholders of Expr turned back into variables, for people to read.

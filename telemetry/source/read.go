@@ -143,7 +143,7 @@ func (r *reader) add(q *Query, t span.Text, from, to int, names syntax, variable
 		q.Unread = err.Error()
 	default:
 		q.Language = PromQL
-		q.Expr, q.restore = tpl.Expr, tpl.Restore
+		q.Expr, q.restore, q.spelled = tpl.Expr, tpl.Restore, tpl.Spelled
 	}
 	return q
 }

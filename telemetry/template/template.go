@@ -126,13 +126,7 @@ func (t *Template) Restore(edits []span.Edit) ([]span.Edit, error) {
 	if _, err := span.Apply(t.Expr, edits); err != nil {
 		return nil, err
 	}
-	var pairs []string
-	for _, u := range t.Uses {
-		if u.Placeholder != "" {
-			pairs = append(pairs, u.Placeholder, u.Spelling)
-		}
-	}
-	back := strings.NewReplacer(pairs...)
+	back := t.back()
 	out := make([]span.Edit, 0, len(edits))
 	for _, e := range edits {
 		start, err := t.offset(e.Start)
@@ -147,6 +141,20 @@ func (t *Template) Restore(edits []span.Edit) ([]span.Edit, error) {
 	}
 	slices.SortStableFunc(out, func(a, b span.Edit) int { return cmp.Compare(a.Start, b.Start) })
 	return out, nil
+}
+
+// Spelled is any text in which placeholders of Expr have become the variables again.
+func (t *Template) Spelled(text string) string { return t.back().Replace(text) }
+
+// back puts variables in the place of placeholders.
+func (t *Template) back() *strings.Replacer {
+	var pairs []string
+	for _, u := range t.Uses {
+		if u.Placeholder != "" {
+			pairs = append(pairs, u.Placeholder, u.Spelling)
+		}
+	}
+	return strings.NewReplacer(pairs...)
 }
 
 // offset of Text for one of Expr.

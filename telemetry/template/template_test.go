@@ -108,6 +108,9 @@ func TestEditsAreRestored(t *testing.T) {
 	if want := `sum(rate(x{r="a"}[$w]) or rate(x{r="b"}[$w])) by ($l)`; got != want {
 		t.Errorf("got %s", got)
 	}
+	if got := tpl.Spelled("a proposal: " + tpl.Expr); got != "a proposal: "+tpl.Text {
+		t.Errorf("got %s", got)
+	}
 	at := strings.Index(tpl.Expr, "0d0h5m")
 	if _, err := tpl.Restore([]span.Edit{{Start: at + 1, End: at + 2}}); err == nil {
 		t.Error("an edit within a placeholder is taken")
