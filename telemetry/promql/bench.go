@@ -56,7 +56,7 @@ type printKey struct {
 }
 
 // maxRemembered is how many series and results a bench remembers for selectors and queries.
-const maxRemembered = 300_000
+const maxRemembered = 100_000
 
 // NewBench prepares the states of a plan, in their order. It fails when the series of a state cannot be told:
 // an unknown or mixed data plane mode, an unknown protocol.

@@ -104,6 +104,7 @@ func (k *stock) block(key any, b block) *block {
 func (k *stock) forget() {
 	for _, b := range k.blocks {
 		clear(b.picks)
+		clear(b.families)
 	}
 	clear(k.names)
 	k.picked = 0
