@@ -41,6 +41,9 @@ func (t *text) heading(s string, c style) {
 // para writes a paragraph, every line indented.
 func (t *text) para(indent, s string) { t.item(indent, s) }
 
+// minRoom is how many columns a text needs to stand beside its label.
+const minRoom = 12
+
 // item writes a paragraph after a label; further lines stand under its text, or
 // four columns further in than the label when that is long.
 func (t *text) item(label, s string) {
@@ -49,6 +52,14 @@ func (t *text) item(label, s string) {
 	hang := n
 	if n > t.width/3 {
 		hang = lead + 4
+	}
+	if n > t.width-minRoom {
+		// A long path leaves no room beside it.
+		t.b.WriteString(strings.TrimRight(label, " ") + "\n")
+		for _, line := range wrapText(plain(s), t.width-hang) {
+			t.b.WriteString(strings.TrimRight(strings.Repeat(" ", hang)+line, " ") + "\n")
+		}
+		return
 	}
 	// The first line has less room when the label reaches further than the hang.
 	lines := wrapText(strings.Repeat("\x00", n-hang)+plain(s), t.width-hang)

@@ -137,8 +137,10 @@ func (r *reader) add(q *Query, t span.Text, from, to int, names syntax, variable
 	}
 	slices.SortFunc(q.Variables, func(a, b *Variable) int { return strings.Compare(a.Name, b.Name) })
 	switch {
-	case q.Language == LogQL || q.Language == OtherLanguage:
-		q.Unread = "it is no PromQL"
+	case q.Language == LogQL:
+		q.Unread = "it is LogQL: it is not judged and not rewritten"
+	case q.Language == OtherLanguage:
+		q.Unread = "its data source has another query language than PromQL: it is not judged and not rewritten"
 	case err != nil:
 		q.Unread = err.Error()
 	default:
