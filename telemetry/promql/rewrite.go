@@ -34,6 +34,9 @@ type Rewrite struct {
 	// Connections is the L4 form, offered where requests are not counted at all; it counts connections, so a human
 	// must set its threshold anew. "" when the query asks for what connections do not have.
 	Connections string
+	// Assumes are matchers on labels of the scrape target, as written, sorted: the rewrite is right if the waypoints are
+	// scraped with labels that they admit, as Istio's sample configuration does (observability.md 1.4, Q30, Q31).
+	Assumes []string
 	// Offers are other queries for the same purpose, where no form is proved in every state.
 	Offers []Offer
 
@@ -48,6 +51,31 @@ func (r Rewrite) Complete() bool { return r.Form != NoForm && len(r.Failed) == 0
 
 // Failure is a state in which a rewrite is not equal to the original on the old model.
 type Failure struct{ State, Reason string }
+
+// assumed lists the matchers of scrape targets that a rewrite leaves in selectors of calls whose series come from elsewhere.
+func assumed(q *Query, r Rewrite) []string {
+	if r.Form == NoForm || r.Form == Keep {
+		return nil
+	}
+	var all []string
+	rewritten, err := r.evaluated(q)
+	if err != nil {
+		return nil
+	}
+	for _, s := range rewritten.Selectors {
+		b, err := lexSelector(s.Text(rewritten))
+		if err != nil {
+			continue
+		}
+		for _, m := range b.Matchers {
+			if slices.Contains([]string{"job", "instance", "endpoint", "container", "namespace", "node"}, m.Label) {
+				all = append(all, s.Text(rewritten)[m.Start:m.End])
+			}
+		}
+	}
+	slices.Sort(all)
+	return slices.Compact(all)
+}
 
 // candidate is one way to rewrite a query.
 type candidate struct {
@@ -119,6 +147,7 @@ func (b *Bench) Rewrite(q *Query) Rewrite {
 	if !best.Complete() {
 		best.Offers = b.offers(q, n)
 	}
+	best.Assumes = assumed(q, best)
 	return best
 }
 

@@ -134,3 +134,24 @@ func TestRewrite(t *testing.T) {
 		})
 	}
 }
+
+// TestAssumes: a proof over scrape targets' labels says on which it rests.
+func TestAssumes(t *testing.T) {
+	b, err := promql.NewBench(promql.Input{Traffic: probed()}, plans()["both at once"])
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, tt := range []struct{ expr, want string }{
+		{`sum(rate(istio_requests_total{container="istio-proxy", instance=~".*:15020",` + dst + `}[5m]))`, `container="istio-proxy" instance=~".*:15020"`},
+		{`sum(rate(istio_requests_total{` + dst + `}[5m]))`, ""},
+		{`sum(rate(istio_requests_total{reporter="source",source_workload="istio-ingressgateway",job="istio-system/envoy-stats-monitor"}[5m]))`, ""},
+	} {
+		q, err := promql.Parse(tt.expr)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if r := b.Rewrite(q); !r.Complete() || strings.Join(r.Assumes, " ") != tt.want {
+			t.Errorf("%s: assumes %q, want %q; failed %+v", tt.expr, r.Assumes, tt.want, r.Failed)
+		}
+	}
+}

@@ -87,6 +87,7 @@ func RewriteAll(trials []Trial, n Names) Rewrite {
 	if !best.Complete() {
 		best.Offers = first.Bench.offers(first.Query, patterns)
 	}
+	best.Assumes = assumed(first.Query, best)
 	return best
 }
 
