@@ -163,7 +163,7 @@ func variablesEdited(t *testing.T, f *File) int {
 	n := 0
 	for i, q := range f.Queries {
 		for k, v := range q.Variables {
-			if done[v] || v.edit == nil || q.Frozen != "" {
+			if done[v] || v.edit == nil || q.Frozen != "" || v.All && !v.Multi {
 				continue
 			}
 			done[v] = true
@@ -176,7 +176,7 @@ func variablesEdited(t *testing.T, f *File) int {
 				n++
 				after := edited(t, f, edits)
 				want := value + "|waypoint"
-				if v.Multi || v.All {
+				if v.Multi {
 					want = "waypoint"
 				}
 				if len(after.Queries) != len(f.Queries) || !slices.Contains(after.Queries[i].Variables[k].Values, want) {

@@ -94,6 +94,8 @@ func listEdit(v *Variable, old, with string, replace func(old, with string) ([]s
 			}
 		}
 		switch {
+		case len(left) == 0 && !v.Multi:
+			return nil, fmt.Errorf("the variable %s offers a value for all, so %q in a value is escaped, and only one can be selected: allow several values first", v.Name, "|")
 		case len(left) == 0:
 			edits, err = add(olds, more)
 		case len(left) == 1 && len(more) == 1:

@@ -1,6 +1,7 @@
 package source
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -116,6 +117,20 @@ func TestTheDefinitionIsChangedInAllPlaces(t *testing.T) {
 		if e, err := variable(t, f, "m").Edit(wrong[0], wrong[1]); err == nil {
 			t.Errorf("%v gives %v", wrong, e)
 		}
+	}
+}
+
+// Grafana's prometheusSpecialRegexEscape is for variables with a value for all as well; with one value selected there is
+// no way to say "destination or waypoint".
+func TestAVariableWithAllAndOneValueIsNotWidened(t *testing.T) {
+	f := Parse("x.json", `{"title":"t","panels":[{"targets":[{"expr":"x{a=~\"$m\"}"}]}],"templating":{"list":[
+ {"name":"m","type":"custom","includeAll":true,"query":"source,destination"}]}}`, promQL)
+	v := variable(t, f, "m")
+	if e, err := v.Edit("destination", "destination|waypoint"); err == nil {
+		t.Errorf("it gives %v", e)
+	}
+	if got, _ := change(t, f, v, "destination", "server"); !strings.Contains(got, `"query":"source,server"`) {
+		t.Errorf("a value for another gives %s", got)
 	}
 }
 
