@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/ambientplan/ambientplan/telemetry/span"
 )
 
 // parsed reads a file of testdata/grafana.
@@ -202,5 +204,23 @@ func TestDuplicateUIDs(t *testing.T) {
 	notes := Duplicates([]*File{parsed(t, "classic.json"), parsed(t, "v2.json"), parsed(t, "envelope.json")})
 	if len(notes) != 1 || notes[0].File != "envelope.json" || !strings.Contains(notes[0].Text, "classic.json:1") {
 		t.Errorf("%+v", notes)
+	}
+}
+
+// Grafana shows the definition and asks the query: they are the same text.
+func TestTheDefinitionOfAVariableFollowsItsQuery(t *testing.T) {
+	f := parsed(t, "classic.json")
+	q := f.Queries[0]
+	at := strings.Index(q.Expr, `"destination"`)
+	edits, err := q.Edits([]span.Edit{{Start: at, End: at + len(`"destination"`), Text: `"waypoint"`}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	after, err := span.Apply(f.Data, edits)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if n := strings.Count(after, `label_values(istio_requests_total{reporter=\"waypoint\"}, destination_service)`); n != 2 {
+		t.Errorf("%d of 2 places are changed", n)
 	}
 }
