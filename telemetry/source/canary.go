@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/ambientplan/ambientplan/telemetry/span"
@@ -39,7 +40,7 @@ func (r *reader) flaggerCanary(doc *span.Node, o Object) {
 			continue
 		}
 		text, ok := builtIn[m.Str("name")]
-		if !ok || m.Get("templateRef") != nil {
+		if !ok || m.Get("templateRef") != nil || withoutIstio.MatchString(doc.Str("spec", "provider")) {
 			continue
 		}
 		q.Frozen = "the query is in Flagger's binary: write a MetricTemplate and name it with templateRef"
@@ -102,19 +103,28 @@ func (r *reader) analysis(doc *span.Node, o Object) {
 	}
 }
 
-// emptyAnalysis is what an empty result does.
+// emptyAnalysis is what an empty result does. A condition that asks for the length of the result, in a way that is not
+// known to refuse an empty one, is taken for one that passes: the other mistake would call the worst case fine.
 func emptyAnalysis(success, failure string) OnEmpty {
-	squeeze := func(s string) string { return strings.ReplaceAll(s, " ", "") }
+	squeeze := func(s string) string { return strings.NewReplacer(" ", "", "\n", "", "\t", "", "(", "", ")", "").Replace(s) }
 	success, failure = squeeze(success), squeeze(failure)
+	refuses := refusesEmpty.MatchString(success) && !strings.Contains(success, "||")
 	switch {
-	case strings.Contains(success, "len(result)==0||"), strings.Contains(success, "||len(result)==0"), strings.Contains(success, "default(result,"):
-		return EmptyPasses
-	case strings.Contains(success, "len(result)>0&&"):
+	case refuses:
 		return EmptyFails
-	case success == "" && strings.Contains(failure, "len(result)>0&&"):
+	case strings.Contains(success, "lenresult"), strings.Contains(success, "default"), strings.Contains(success, "??"), strings.Contains(success, "result==nil"):
+		return EmptyPasses
+	case success == "" && strings.Contains(failure, "lenresult"):
 		return EmptyPasses
 	case strings.Contains(success, "result[0]"), strings.Contains(failure, "result[0]"):
 		return EmptyFails
 	}
 	return EmptyUnknown
 }
+
+// refusesEmpty is a part of a success condition, without blanks and parentheses, that no empty result meets.
+var refusesEmpty = regexp.MustCompile(`^(?:.*&&)?lenresult(?:>0|>=1|!=0)(?:&&|$)`)
+
+// withoutIstio are providers of Flagger whose built-in checks do not read the mesh's metrics; all others do. Source:
+// fluxcd/flagger, pkg/metrics/observers/factory.go.
+var withoutIstio = regexp.MustCompile(`^(?:appmesh.*|linkerd|contour|gloo.*|nginx|kubernetes|skipper|traefik)$`)
