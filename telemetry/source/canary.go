@@ -106,7 +106,9 @@ func (r *reader) analysis(doc *span.Node, o Object) {
 // emptyAnalysis is what an empty result does. A condition that asks for the length of the result, in a way that is not
 // known to refuse an empty one, is taken for one that passes: the other mistake would call the worst case fine.
 func emptyAnalysis(success, failure string) OnEmpty {
-	squeeze := func(s string) string { return strings.NewReplacer(" ", "", "\n", "", "\t", "", "(", "", ")", "").Replace(s) }
+	squeeze := func(s string) string {
+		return strings.NewReplacer(" ", "", "\n", "", "\t", "", "(", "", ")", "").Replace(s)
+	}
 	success, failure = squeeze(success), squeeze(failure)
 	refuses := refusesEmpty.MatchString(success) && !strings.Contains(success, "||")
 	switch {

@@ -53,6 +53,7 @@ func Read(paths []string, parses func(expr string) error) ([]*File, error) {
 		}
 		files = append(files, Parse(f.name, string(data), parses))
 	}
+	Relate(files)
 	return files, nil
 }
 

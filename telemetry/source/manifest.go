@@ -1,6 +1,7 @@
 package source
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/ambientplan/ambientplan/telemetry/span"
@@ -16,7 +17,7 @@ func (r *reader) manifest(doc *span.Node) bool {
 	switch group + "/" + o.Kind {
 	case "/":
 		return r.bare(doc)
-	case "v1/ConfigMap":
+	case "v1/ConfigMap", "v1/Secret":
 		return r.configMap(doc, o)
 	case "monitoring.coreos.com/PrometheusRule", "monitoring.openshift.io/AlertingRule", "operator.victoriametrics.com/VMRule",
 		"monitoring.googleapis.com/Rules", "monitoring.googleapis.com/ClusterRules", "monitoring.googleapis.com/GlobalRules":
@@ -37,8 +38,28 @@ func (r *reader) manifest(doc *span.Node) bool {
 		r.horizontal(doc, o)
 	case "autoscaling.k8s.io/VerticalPodAutoscaler":
 		r.vertical(doc, o)
+	case "loki.grafana.com/AlertingRule", "loki.grafana.com/RecordingRule":
+		r.logs = true
+		r.groups(doc.Get("spec", "groups"), "spec.groups", o, "")
+		r.logs = false
+	case "openslo/SLI", "openslo/SLO", "openslo.com/SLI", "openslo.com/SLO":
+		r.openSLO(doc, o)
+	case "n9/SLO":
+		r.nobl9(doc, o)
+	case "metrics.keptn.sh/KeptnMetric":
+		r.keptn(doc, o)
+	case "prometheusservice.services.k8s.aws/RuleGroupsNamespace":
+		return r.nested(doc.Get("spec", "configuration"), "spec.configuration.", o)
+	case "monitoring.coreos.com/AlertmanagerConfig":
+		r.routing(doc.Get("spec"), o)
+	case "monitoring.coreos.com/Prometheus", "monitoring.coreos.com/PrometheusAgent", "monitoring.coreos.com/ThanosRuler":
+		r.tenancy(doc, o)
+		return false // Its scrape configurations in other fields are searched for the mesh's metrics.
+	case "apps/Deployment", "apps/StatefulSet", "apps/DaemonSet", "batch/CronJob", "batch/Job", "v1/Pod", "argoproj.io/Rollout":
+		r.autodiscovery(doc, o)
+		return false
 	default:
-		return r.scrapeObject(group, doc, o)
+		return r.scrapeObject(group, doc, o) || r.vendor(group, doc, o)
 	}
 	return true
 }
@@ -53,16 +74,26 @@ func (r *reader) bare(doc *span.Node) bool {
 		r.sloth(doc, "", Object{Kind: "Sloth specification", Name: doc.Str("service")})
 		return true
 	case len(doc.List("scrape_configs")) > 0:
-		r.scrapeConfigs(doc, Object{Kind: "Prometheus configuration", Name: name})
+		r.scrapeConfigs(doc.List("scrape_configs"), Object{Kind: "Prometheus configuration", Name: name})
+		return true
+	case doc.Get("route").Is(span.Object) && len(doc.List("receivers")) > 0:
+		r.routing(doc, Object{Kind: "Alertmanager configuration", Name: name})
 		return true
 	}
 	return false
 }
 
-// configMap reads rule files, scrape configurations and the configuration of prometheus-adapter in a ConfigMap.
+// configMap reads rule files, scrape configurations and the configuration of prometheus-adapter in a
+// ConfigMap, or as plain text in a Secret.
 func (r *reader) configMap(doc *span.Node, o Object) bool {
 	known := false
-	for _, m := range doc.Map("data") {
+	r.logs = doc.Str("metadata", "labels", "loki_rule") != ""
+	defer func() { r.logs = false }()
+	members := append(slices.Clone(doc.Map("data")), doc.Map("stringData")...)
+	if o.Kind == "Secret" {
+		members = doc.Map("stringData")
+	}
+	for _, m := range members {
 		v := m.Value
 		if !v.Is(span.String) || !strings.Contains(v.Text.String, ":") || strings.HasSuffix(m.Key.String, ".json") {
 			continue
@@ -79,9 +110,15 @@ func (r *reader) configMap(doc *span.Node, o Object) bool {
 					r.taken[v] = true
 				}
 			case len(d.List("scrape_configs")) > 0:
-				r.scrapeConfigs(d, o)
+				r.scrapeConfigs(d.List("scrape_configs"), o)
 				known = true
 				r.taken[v] = true
+			case d.Is(span.List) && d.Get("0").Str("job_name") != "":
+				r.scrapeConfigs(d.List(), o) // for additionalScrapeConfigs of prometheus-operator
+				known = true
+				r.taken[v] = true
+			case d.Get("route").Is(span.Object) && len(d.List("receivers")) > 0:
+				r.routing(d, o)
 			case len(d.List("rules")) > 0 || len(d.List("externalRules")) > 0:
 				if r.adapter(d, "data["+m.Key.String+"].", o) {
 					known = true
@@ -89,6 +126,22 @@ func (r *reader) configMap(doc *span.Node, o Object) bool {
 				}
 			}
 		}
+	}
+	return known
+}
+
+// nested reads a rule file that stands in a string.
+func (r *reader) nested(n *span.Node, prefix string, o Object) bool {
+	if !n.Is(span.String) {
+		return false
+	}
+	docs, err := span.YAML(n.Text)
+	if err != nil {
+		return false
+	}
+	known := false
+	for _, d := range docs {
+		known = r.groups(d.Get("groups"), prefix+"groups", o, "") || known
 	}
 	return known
 }

@@ -312,6 +312,9 @@ type File struct {
 	// Scrapes and Watches besides queries.
 	Scrapes []Scrape
 	Watches []Watch
+	// Routes of Alertmanager that ask for labels of alerts.
+	Routes []Route
 
 	identities []identity
+	tenancies  []tenancy
 }

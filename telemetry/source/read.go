@@ -65,6 +65,8 @@ type reader struct {
 	within *Object
 	frozen string
 	pin    *int
+	// logs says that rules are Loki's.
+	logs bool
 	// lines are the offsets at which the file's lines begin.
 	lines []int
 }

@@ -2,6 +2,7 @@ package source
 
 import (
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/ambientplan/ambientplan/telemetry/span"
@@ -52,7 +53,7 @@ func (r *reader) groups(groups *span.Node, path string, o Object, frozen string)
 				q.Object.Owner = firstOf(q.Labels, "team", "owner", "squad")
 			}
 			switch t := g.Str("type"); {
-			case isLogQL(expr.Text.String), t == "vlogs":
+			case isLogQL(expr.Text.String), t == "vlogs", r.logs, lokiPath.MatchString(r.file.Path):
 				q.Language = LogQL
 			case t == "graphite":
 				q.Language = OtherLanguage
@@ -77,6 +78,9 @@ func firstOf(labels map[string]string, keys ...string) string {
 	}
 	return ""
 }
+
+// lokiPath is a file below a directory of Loki's ruler: much LogQL parses as PromQL, so the text alone does not tell.
+var lokiPath = regexp.MustCompile(`(?i)(?:^|[/_.-])loki(?:[/_.-]|$)`)
 
 // isLogQL says that a text has what only LogQL has: pipes behind a stream selector.
 func isLogQL(text string) bool {

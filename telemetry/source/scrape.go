@@ -34,6 +34,11 @@ type Scrape struct {
 	Relabel []*relabel.Config
 	// Unknown says why it cannot be told what it selects; "" when it can.
 	Unknown string
+
+	// labels of the object, by which a Prometheus selects it.
+	labels map[string]string
+	// plain says that it is an entry of scrape_configs: targets have no labels but those that it gives them.
+	plain bool
 }
 
 // scrapeObject reads monitors of prometheus-operator and its relatives.
@@ -52,7 +57,7 @@ func (r *reader) scrapeObject(group string, doc *span.Node, o Object) bool {
 	default:
 		return false
 	}
-	base := Scrape{Object: o, Services: !pods, Namespaces: []string{o.Namespace}, Job: o.Namespace + "/" + o.Name}
+	base := Scrape{Object: o, Services: !pods, Namespaces: []string{o.Namespace}, Job: o.Namespace + "/" + o.Name, labels: labelsOf(doc.Get("metadata", "labels"))}
 	if doc.Str("spec", "namespaceSelector", "any") == "true" || o.Kind == "ClusterPodMonitoring" {
 		base.Namespaces, base.AnyNamespace = nil, true
 	} else if names := doc.List("spec", "namespaceSelector", "matchNames"); len(names) > 0 {
@@ -85,9 +90,9 @@ func (r *reader) scrape(s Scrape, n *span.Node) {
 
 // scrapeConfigs reads the scrape_configs of a Prometheus configuration. Those of other discoveries than pods are kept as
 // unknown.
-func (r *reader) scrapeConfigs(doc *span.Node, o Object) {
-	for _, c := range doc.List("scrape_configs") {
-		s := Scrape{Object: o, Job: c.Str("job_name"), AnyNamespace: true}
+func (r *reader) scrapeConfigs(configs []*span.Node, o Object) {
+	for _, c := range configs {
+		s := Scrape{Object: o, Job: c.Str("job_name"), AnyNamespace: true, plain: true}
 		sd := c.List("kubernetes_sd_configs")
 		switch {
 		case len(sd) == 1 && sd[0].Str("role") == "pod":

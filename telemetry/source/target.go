@@ -68,7 +68,7 @@ func Ztunnel(namespace string) Pod {
 // Targets are what the configuration makes of a pod. known is false when that cannot be told.
 func (s *Scrape) Targets(p Pod) (targets []Target, known bool) {
 	if s.Services {
-		return nil, s.Unknown == ""
+		return nil, s.Unknown == "" && !s.mayReach(p)
 	}
 	if s.Unknown != "" {
 		return nil, false
@@ -97,6 +97,23 @@ func (s *Scrape) Targets(p Pod) (targets []Target, known bool) {
 	return targets, true
 }
 
+// mayReach says that a monitor of Services could fetch a pod: endpoints have all ports of their pods, by number, also
+// those that no Service names. Which Services a pod has is not known here. Source: Prometheus' discovery/kubernetes,
+// endpoints.go.
+func (s *Scrape) mayReach(p Pod) bool {
+	if !s.in(p.Namespace) || s.PortNumber == 0 {
+		return false
+	}
+	for _, c := range p.Containers {
+		for _, port := range c.Ports {
+			if port.Number == s.PortNumber {
+				return true
+			}
+		}
+	}
+	return false
+}
+
 // podIP is an address for the rules that rewrite it.
 const podIP = "10.0.0.1"
 
@@ -118,7 +135,7 @@ func (s *Scrape) target(p Pod, c Container, port Port) (Target, bool) {
 	for k, v := range meta {
 		b.Set("__meta_kubernetes_"+k, v)
 	}
-	if s.Object.Kind != "Prometheus configuration" {
+	if !s.plain {
 		b.Set("namespace", p.Namespace).Set("pod", p.Name).Set("container", c.Name).Set("endpoint", port.Name)
 	}
 	for k, v := range p.Labels {
