@@ -30,6 +30,8 @@ type Scrape struct {
 	// Port by name, PortNumber by number; "" and 0 for all.
 	Port       string
 	PortNumber int
+	// Path of the metrics before relabelling; "" is /metrics.
+	Path string
 	// Relabel is what decides further, in order.
 	Relabel []*relabel.Config
 	// Unknown says why it cannot be told what it selects; "" when it can.
@@ -69,6 +71,7 @@ func (r *reader) scrapeObject(group string, doc *span.Node, o Object) bool {
 	base.Selector = selectorOf(doc.Get("spec", "selector"))
 	for _, e := range doc.List("spec", endpoints) {
 		s := base
+		s.Path = e.Str("path")
 		s.Port, s.PortNumber = e.Str("port"), number(e.Str("targetPort"))
 		if s.PortNumber == 0 {
 			s.PortNumber = number(e.Str("portNumber"))
@@ -92,7 +95,7 @@ func (r *reader) scrape(s Scrape, n *span.Node) {
 // unknown.
 func (r *reader) scrapeConfigs(configs []*span.Node, o Object) {
 	for _, c := range configs {
-		s := Scrape{Object: o, Job: c.Str("job_name"), AnyNamespace: true, plain: true}
+		s := Scrape{Object: o, Job: c.Str("job_name"), Path: c.Str("metrics_path"), AnyNamespace: true, plain: true}
 		sd := c.List("kubernetes_sd_configs")
 		switch {
 		case len(sd) == 1 && sd[0].Str("role") == "pod":

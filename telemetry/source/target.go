@@ -127,7 +127,7 @@ func (s *Scrape) target(p Pod, c Container, port Port) (Target, bool) {
 		b.Set("__meta_kubernetes_pod_container_port_name", port.Name)
 		b.Set("__meta_kubernetes_pod_container_port_protocol", "TCP")
 	}
-	b.Set("__address__", address).Set("__scheme__", "http").Set("__metrics_path__", "/metrics").Set("job", s.Job)
+	b.Set("__address__", address).Set("__scheme__", "http").Set("__metrics_path__", orElse(s.Path, "/metrics")).Set("job", s.Job)
 	meta := map[string]string{
 		"namespace": p.Namespace, "pod_name": p.Name, "pod_ip": podIP, "pod_container_name": c.Name, "pod_phase": "Running", "pod_ready": "true",
 		"pod_node_name": "node", "pod_container_init": "false",
