@@ -53,8 +53,8 @@ func (r *reader) horizontal(doc *span.Node, o Object) {
 			watch.Text = "it scales by the " + m.Str("resource", "name") + " of all containers against all requests: without the sidecar's request the percentage changes, mostly upwards; use ContainerResource of the application's container before the step"
 		case kind == "Pods" || kind == "Object" || kind == "External":
 			name := m.Str(strings.ToLower(kind), "metric", "name")
-			if meshMetric.MatchString(name) || strings.Contains(name, "istio") {
-				r.note(m.At, o, FlagOnly, fmt.Sprintf("spec.metrics[%d] scales by the metric %s: what it becomes is decided by the rules of the metrics adapter, which map it to series; look there (Q70)", i, name))
+			if name != "" {
+				r.scalesBy(name, i, m, o)
 			}
 			continue
 		default:
@@ -102,6 +102,7 @@ func (r *reader) adapter(doc *span.Node, prefix string, o Object) bool {
 				continue
 			}
 			found = true
+			r.adapts(rule, n)
 			r.node(&Query{
 				Object: o, Path: fmt.Sprintf("%s%s[%d].seriesQuery", prefix, field, i), Name: orElse(rule.Str("name", "as"), n.Text.String),
 				Role: Autoscaler, Language: PromQL, OnEmpty: EmptyKeeps, SelectorOnly: true, Condition: rule.Str("metricsQuery"),

@@ -88,6 +88,7 @@ func TestWatchesAndNotesOfManifests(t *testing.T) {
 		t.Fatal(err)
 	}
 	f := Parse("objects.yaml", string(data), promQL)
+	Relate([]*File{f})
 	var got []string
 	for _, w := range f.Watches {
 		got = append(got, fmt.Sprintf("%d %s %s %v", w.Line, w.Object.Kind, w.Workload, w.Blocks))

@@ -317,4 +317,6 @@ type File struct {
 
 	identities []identity
 	tenancies  []tenancy
+	adapted    []adapted
+	scalings   []scaling
 }

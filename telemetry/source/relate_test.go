@@ -3,6 +3,7 @@ package source
 import (
 	"fmt"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/google/go-cmp/cmp"
@@ -185,5 +186,32 @@ stringData:
 	targets, _ := f.Scrapes[0].Targets(Waypoint("shop", "waypoint"))
 	if len(targets) != 3 || targets[0].Labels["namespace"] != "" || targets[0].Labels["job"] != "mesh" {
 		t.Errorf("targets %+v", targets)
+	}
+}
+
+// A HorizontalPodAutoscaler names a metric, and a rule of the adapter, in another file, says what it is made of (Q70).
+func TestMetricsOfAutoscalersAreResolved(t *testing.T) {
+	autoscaler := "apiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: cart, namespace: shop}\nspec: {metrics: [{type: Pods, pods: {metric: {name: %s}}}]}\n"
+	rules := func(rule string) string {
+		return "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: adapter}\ndata:\n  config.yaml: |\n    rules: [{" + rule + ", metricsQuery: 'sum(<<.Series>>)'}]\n"
+	}
+	for _, tt := range []struct{ name, metric, rule, want string }{
+		{"by name", "rps", `seriesQuery: 'istio_requests_total{reporter="destination"}', name: {as: rps}`, "makes of istio_requests_total"},
+		{"by group", "istio_requests_per_second", `seriesQuery: 'istio_requests_total', name: {matches: "^(.*)_total", as: "${1}_per_second"}`, "makes of istio_requests_total"},
+		{"only a group", "istio_requests", `seriesQuery: '{__name__="istio_requests_total"}', name: {matches: "^(.*)_total"}`, "makes of"},
+		{"by itself", "istio_requests_total", `seriesQuery: 'istio_requests_total'`, "makes of"},
+		{"a name that series tell", "rps", `seriesQuery: '{__name__=~"istio_requests.*"}'`, "may make it"},
+		{"no metric of the mesh", "queue", `seriesQuery: 'queue_length', name: {as: queue}`, ""},
+		{"nobody makes it", "queue", `seriesQuery: 'other'`, "not known"},
+	} {
+		files := []*File{Parse("hpa.yaml", fmt.Sprintf(autoscaler, tt.metric), promQL), Parse("adapter.yaml", rules(tt.rule), promQL)}
+		Relate(files)
+		got := ""
+		if notes := files[0].Notes; len(notes) > 0 {
+			got = notes[0].Text
+		}
+		if tt.want == "" && got != "" || !strings.Contains(got, tt.want) {
+			t.Errorf("%s: %q, want %q", tt.name, got, tt.want)
+		}
 	}
 }

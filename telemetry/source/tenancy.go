@@ -57,15 +57,19 @@ func (t *tenancy) excludes(resource string, o Object) bool {
 }
 
 // Relate tells files of each other, after all of them were parsed: a Prometheus with enforcedNamespaceLabel gives rules
-// their Scope, and a monitor that no Prometheus among the files selects is Unknown, since another one may. Which of
+// their Scope, and a monitor that no Prometheus among the files selects is Unknown, since another one may. Autoscalers learn what
+// their metrics are made of. Which of
 // several Prometheus a rule is for is not looked at: that a rule sees less than it does is the safer mistake
 // (observability.md 1.4).
 func Relate(files []*File) {
 	var all []tenancy
+	var rules []adapted
 	for _, f := range files {
+		rules = append(rules, f.adapted...)
 		all = append(all, f.tenancies...)
 	}
 	for _, f := range files {
+		f.resolve(rules)
 		for _, q := range f.Queries {
 			for i := range all {
 				t := &all[i]
