@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/ambientplan/ambientplan/planner/rules"
+	"github.com/ambientplan/ambientplan/telemetry"
 )
 
 func newExplainCmd(s *streams) *cobra.Command {
@@ -72,6 +73,12 @@ func indented(text string) string { return "  " + strings.ReplaceAll(text, "\n",
 // explainRule prints a rule's documentation. "L-08", as facts are written, names the rule L08.
 func explainRule(w io.Writer, id string) error {
 	want := strings.ReplaceAll(id, "-", "")
+	for _, r := range telemetry.Rules() {
+		if strings.EqualFold(r.ID, want) {
+			explainTelemetry(w, r)
+			return nil
+		}
+	}
 	i := slices.IndexFunc(rules.All(), func(r rules.Rule) bool { return strings.EqualFold(r.ID, want) })
 	if i < 0 {
 		if slices.ContainsFunc(rules.Retired(), func(r string) bool { return strings.EqualFold(r, want) }) {
@@ -82,6 +89,9 @@ func explainRule(w io.Writer, id string) error {
 		}
 		var ids []string
 		for _, r := range rules.All() {
+			ids = append(ids, r.ID)
+		}
+		for _, r := range telemetry.Rules() {
 			ids = append(ids, r.ID)
 		}
 		return usageErrorf("no rule %q; the rules are %s (ids in words are of the planner and the reader: explain PLAN SUBJECT prints those findings)", id, strings.Join(ids, ", "))
@@ -95,6 +105,14 @@ func explainRule(w io.Writer, id string) error {
 	}
 	fmt.Fprintf(w, "\nFacts: %s (docs/facts.md). Since %s.\n", strings.Join(r.Doc.Facts, ", "), r.Doc.Since)
 	return nil
+}
+
+// explainTelemetry prints a rule on dashboards and alerts.
+func explainTelemetry(w io.Writer, r telemetry.Rule) {
+	fmt.Fprintf(w, "%s: %s\n\n%s\n", r.ID, r.Title, wrap(r.Why, tableWidth))
+	fmt.Fprintf(w, "\nIf nothing is done:\n%s\n", wrap(r.Effect, tableWidth))
+	fmt.Fprintf(w, "\nWhat to do:\n%s\n", wrap(r.Remedy, tableWidth))
+	fmt.Fprintf(w, "\nFacts: %s (docs/telemetry/facts.md). Since %s.\n", strings.Join(r.Facts, ", "), r.Since)
 }
 
 // wrap breaks a paragraph into lines of at most width characters, at spaces.

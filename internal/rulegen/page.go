@@ -31,7 +31,8 @@ func index(rules []rule, gone []string) []byte {
 	var b bytes.Buffer
 	b.WriteString(generatedNote)
 	b.WriteString("# Rules\n\nEach rule looks for one thing in a mesh that decides how a service can move from sidecars to ambient mode. " +
-		"[The known ways in which migrations break](../breakages.md) says which of them foresee each.\n\n")
+		"[The known ways in which migrations break](../breakages.md) says which of them foresee each. " +
+		"[Rules on dashboards and alerts](../telemetry/README.md) have pages of their own.\n\n")
 	b.WriteString("| Id | Rule | Since |\n|---|---|---|\n")
 	for _, r := range rules {
 		fmt.Fprintf(&b, "| [%s](%s.md) | %s | %s |\n", r.id, r.id, r.title, r.since)
