@@ -81,10 +81,7 @@ func (t *text) telemetryPart(r *api.TelemetryReport, severity api.Severity, titl
 	}
 	t.heading(fmt.Sprintf("%s (%d)", title, len(findings)+len(list)), c)
 	for _, f := range findings {
-		head := place(f.Source)
-		if head == "" {
-			head = f.Subject.String()
-		}
+		head := findingHead(f)
 		t.item("  "+head+"  ", f.Message+before(f.Before)+" ["+f.Rule+"]")
 		for _, q := range f.Queries {
 			t.item("    query: ", q)
@@ -181,6 +178,17 @@ func place(s api.TelemetrySource) string {
 		return s.File
 	}
 	return fmt.Sprintf("%s:%d", s.File, s.Line)
+}
+
+// findingHead says what a finding is about.
+func findingHead(f api.TelemetryFinding) string {
+	switch {
+	case f.Source.File != "":
+		return place(f.Source)
+	case f.Subject != (api.Ref{}):
+		return f.Subject.String()
+	}
+	return "monitoring"
 }
 
 func before(s api.TelemetryStep) string {

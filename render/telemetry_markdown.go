@@ -76,10 +76,7 @@ func TelemetryMarkdown(r *api.TelemetryReport) ([]byte, error) {
 }
 
 func findingPart(f api.TelemetryFinding) telemetryFinding {
-	out := telemetryFinding{Head: place(f.Source), Message: f.Message, Rule: f.Rule, Queries: f.Queries, Choices: f.Choices}
-	if out.Head == "" {
-		out.Head = f.Subject.String()
-	}
+	out := telemetryFinding{Head: findingHead(f), Message: f.Message, Rule: f.Rule, Queries: f.Queries, Choices: f.Choices}
 	if f.Before != (api.TelemetryStep{}) {
 		out.Before = StepWords(f.Before)
 	}

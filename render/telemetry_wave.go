@@ -84,10 +84,7 @@ func queryRow(q *api.TelemetryQuery, wave int) telemetryRow {
 }
 
 func findingRow(f api.TelemetryFinding) telemetryRow {
-	row := telemetryRow{What: place(f.Source), Owner: f.Source.Owner, Happens: f.Message, Severity: f.Severity, Rule: f.Rule, Do: "settle it before " + StepWords(f.Before)}
-	if row.What == "" {
-		row.What = f.Subject.String()
-	}
+	row := telemetryRow{What: findingHead(f), Owner: f.Source.Owner, Happens: f.Message, Severity: f.Severity, Rule: f.Rule, Do: "settle it before " + StepWords(f.Before)}
 	if len(f.Choices) > 0 {
 		row.Effect = "choices: " + strings.Join(f.Choices, "; or ")
 	}

@@ -64,8 +64,9 @@ func (t *text) item(label, s string) {
 	// The first line has less room when the label reaches further than the hang.
 	lines := wrapText(strings.Repeat("\x00", n-hang)+plain(s), t.width-hang)
 	for i, line := range lines {
+		line = strings.ReplaceAll(line, "\x00", "")
 		if i == 0 {
-			line = label + strings.TrimLeft(line, "\x00")
+			line = label + line
 		} else {
 			line = strings.Repeat(" ", hang) + line
 		}

@@ -5,6 +5,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/prometheus/prometheus/model/labels"
+
 	"github.com/ambientplan/ambientplan/telemetry/promql"
 	"github.com/ambientplan/ambientplan/telemetry/series"
 	"github.com/ambientplan/ambientplan/telemetry/source"
@@ -141,15 +143,17 @@ func joined(values []string) string {
 	return "(" + strings.Join(values, "|") + ")"
 }
 
-// unknownValue stands for a variable while a query is looked at without traffic.
-const unknownValue = "ambientplan-variable"
+// stands is what stands for a variable while a query is looked at without traffic; the number is the variable's.
+const stands = "ambientplan-variable-"
 
 // sketch parses a query with stand-ins for its variables.
 func sketch(q *source.Query, text string) (*promql.Query, error) {
 	var pairs []string
-	for _, v := range q.Variables {
-		for _, s := range v.Spellings {
-			pairs = append(pairs, s, unknownValue)
+	for i, v := range q.Variables {
+		spellings := slices.Clone(v.Spellings)
+		slices.SortFunc(spellings, func(a, b string) int { return len(b) - len(a) })
+		for _, s := range spellings {
+			pairs = append(pairs, s, fmt.Sprintf("%s%d.", stands, i))
 		}
 	}
 	return promql.ParseFilled(text, strings.NewReplacer(pairs...).Replace)
@@ -161,14 +165,14 @@ type class struct {
 }
 
 // classesOf sorts the flows that a query selects into classes; the first of each stands for it.
-func (w *world) classesOf(q *promql.Query) []class {
+func (w *world) classesOf(q *promql.Query, of *source.Query) []class {
 	byKey := map[string]int{}
 	var out []class
 	for _, f := range w.flows {
 		mask := make([]byte, 0, len(q.Selectors))
 		any := false
 		for _, s := range q.Selectors {
-			if takes(s, f) {
+			if takes(s, f, of) {
 				mask, any = append(mask, '1'), true
 			} else {
 				mask = append(mask, '0')
@@ -189,14 +193,18 @@ func (w *world) classesOf(q *promql.Query) []class {
 	return out
 }
 
-// takes says whether the selector's matchers on who calls whom admit a call. Matchers that name a variable, or a label
-// that says something else, are not asked.
-func takes(s promql.Selector, f *flow) bool {
+// takes says whether the selector's matchers on who calls whom admit a call. Matchers on labels that say something else
+// are not asked, nor those that name a variable with any value.
+func takes(s promql.Selector, f *flow, q *source.Query) bool {
 	for _, m := range s.Matchers {
-		if strings.Contains(m.Value, unknownValue) {
+		v, ok := f.labels[m.Name]
+		if strings.Contains(m.Value, stands) {
+			if ok && !admits(m, v, f, q) {
+				return false
+			}
 			continue
 		}
-		if v, ok := f.labels[m.Name]; ok {
+		if ok {
 			if !m.Matches(v) {
 				return false
 			}
@@ -210,4 +218,14 @@ func takes(s promql.Selector, f *flow) bool {
 		}
 	}
 	return true
+}
+
+// admits says whether a matcher that names variables admits a value when they are filled in for the call.
+func admits(m *labels.Matcher, value string, f *flow, q *source.Query) bool {
+	text := m.Value
+	for i, v := range q.Variables {
+		text = strings.ReplaceAll(text, fmt.Sprintf("%s%d.", stands, i), valueFor(v, f))
+	}
+	filled, err := labels.NewMatcher(m.Type, m.Name, text)
+	return err == nil && filled.Matches(value)
 }

@@ -7,6 +7,7 @@ import (
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/telemetry/promql"
 	"github.com/ambientplan/ambientplan/telemetry/series"
+	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
 // workloadRef is what telemetry labels name.
@@ -23,7 +24,7 @@ const (
 // judgeTogether judges a query that looks at proxies or at absence: for a choice of calls and workloads that stand for
 // all, in the states of the plan as they follow each other.
 func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
-	t := w.pick(rough)
+	t := w.pick(rough, j.q)
 	if t.why != "" {
 		j.why = t.why
 		return
@@ -95,9 +96,9 @@ func (c choice) oneService() bool {
 }
 
 // pick chooses calls that go different ways, and workloads that move at different times.
-func (w *world) pick(q *promql.Query) choice {
+func (w *world) pick(q *promql.Query, of *source.Query) choice {
 	var c choice
-	for _, k := range w.classesOf(q) {
+	for _, k := range w.classesOf(q, of) {
 		if len(c.flows) < maxFlowsTogether {
 			c.flows = append(c.flows, k.flows[0])
 		}

@@ -60,6 +60,11 @@ type flow struct {
 	gateway bool
 }
 
+// outsider stands for clients outside of the mesh.
+func outsider() series.Workload {
+	return series.Workload{Ref: series.Ref{Namespace: "outside-of-the-mesh", Name: "client"}}
+}
+
 // ways are how a call goes while a step runs; the last of them, from end on, are how it goes when the step is over.
 type ways struct {
 	all []way
@@ -249,7 +254,8 @@ func protocolsOf(svc *api.Service) (out []series.Protocol, sniffed int) {
 }
 
 // clientsOf are the workloads that call a Service. Where nobody named them, one that leaves its sidecar first and one
-// that leaves it last, or never, stand for all: between them they go all ways that a client may go.
+// that leaves it last, or never, stand for all: between them they go all ways that a client may go. A Service that is
+// open to the outside is called from there: its client is nil.
 func (w *world) clientsOf(svc *api.Service, servers []*api.Workload, edges []api.Edge) (out []*api.Workload, guessed bool) {
 	seen := map[api.Ref]bool{}
 	for _, e := range edges {
@@ -263,6 +269,9 @@ func (w *world) clientsOf(svc *api.Service, servers []*api.Workload, edges []api
 	if len(out) > 0 {
 		slices.SortFunc(out, func(a, b *api.Workload) int { return a.Ref().Compare(b.Ref()) })
 		return out, false
+	}
+	if svc.Type == "LoadBalancer" || svc.Type == "NodePort" {
+		return []*api.Workload{nil}, true
 	}
 	var first, last, gateway *api.Workload
 	firstAt, lastAt := 0, 0
@@ -306,26 +315,36 @@ func (w *world) moves(n int) int {
 }
 
 func (w *world) addFlow(svc *api.Service, p series.Protocol, client, server *api.Workload, guessed bool) {
+	from, outside := outsider(), []mesh.Mode{mesh.ModeNone}
+	if client != nil {
+		from, outside = seriesWorkload(client), nil
+	}
 	f := &flow{
 		call: series.Call{
-			From: seriesWorkload(client), To: seriesWorkload(server), Service: series.Ref{Namespace: svc.Namespace, Name: svc.Name},
+			From: from, To: seriesWorkload(server), Service: series.Ref{Namespace: svc.Namespace, Name: svc.Name},
 			Protocol: p, Rate: 100, Errors: .02, LatencyMS: 40, Bytes: 1000,
 		},
 		service: svc.Namespace + "/" + svc.Name, guessed: guessed,
 	}
-	c, s := w.at[client.Ref()], w.at[server.Ref()]
+	s := w.at[server.Ref()]
+	modes := func(of [][]mesh.Mode) []mesh.Mode {
+		if client == nil {
+			return outside
+		}
+		return of[w.at[client.Ref()]]
+	}
 	before := mesh.DataPlane{}
 	for i, state := range w.planes.States {
 		var at ways
 		now := state.Waypoints[svc.Ref()]
 		if i > 0 {
 			if was := before.Waypoints[svc.Ref()]; was != now {
-				at.add(state.During[c], state.During[s], was)
+				at.add(modes(state.During), state.During[s], was)
 			}
-			at.add(state.During[c], state.During[s], now)
+			at.add(modes(state.During), state.During[s], now)
 		}
 		var ends ways
-		ends.add(state.Modes[c], state.Modes[s], now)
+		ends.add(modes(state.Modes), state.Modes[s], now)
 		at.all = slices.DeleteFunc(at.all, func(o way) bool { return slices.Contains(ends.all, o) })
 		at.end = len(at.all)
 		at.all = append(at.all, ends.all...)
@@ -334,7 +353,7 @@ func (w *world) addFlow(svc *api.Service, p series.Protocol, client, server *api
 	}
 	f.quiet = w.quiet[server.Namespace] != ""
 	f.quietWaypoints = w.quietOf(f)
-	f.gateway = slices.Contains(w.planes.States[0].Modes[c], mesh.ModeGateway)
+	f.gateway = slices.Contains(modes(w.planes.States[0].Modes), mesh.ModeGateway)
 	if why := f.unmodelled(); why != "" {
 		w.blind = append(w.blind, blind{f.service, why})
 		return

@@ -73,6 +73,11 @@ func variants(t Traffic) []variant {
 				c.Protocol, c.Errors = series.GRPC, .1
 			}
 		}),
+		each("gRPC servers failing below gRPC at a tenth", func(c *series.Call) {
+			if c.Protocol == series.GRPC {
+				c.Errors, c.ErrorCode = .1, "500"
+			}
+		}),
 		each("no traffic", func(c *series.Call) { c.Rate = 0 }),
 		each("a hundredth of the traffic", func(c *series.Call) { c.Rate /= 100 }),
 		each("a half more traffic", func(c *series.Call) { c.Rate *= 1.5 }),

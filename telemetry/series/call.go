@@ -72,7 +72,7 @@ type Call struct {
 	Rate float64
 	// Errors is the share of Rate, 0 to 1, that the server answers with ErrorCode (gRPC status 13).
 	Errors float64
-	// ErrorCode is an HTTP status; "" is 500.
+	// ErrorCode is an HTTP status; "" is 500. For gRPC only "500" counts: a server that fails below gRPC.
 	ErrorCode string
 	// Unrouted is the share of Rate that finds no healthy endpoint: 503 UH, made by whoever picks the endpoint.
 	Unrouted float64

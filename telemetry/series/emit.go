@@ -117,12 +117,12 @@ func outcomes(c Call, row Row, p Path, request bool) []outcome {
 		}
 		return ""
 	}
-	// A gRPC failure is a trailer: the response code stays 200.
+	// A gRPC failure is a trailer: the response code stays 200, unless the server fails below gRPC.
 	failed := c.ErrorCode
 	if failed == "" {
 		failed = "500"
 	}
-	if c.Protocol == GRPC {
+	if c.Protocol == GRPC && c.ErrorCode != "500" {
 		failed = "200"
 	}
 	routed := c.Rate * (1 - c.Unrouted)
