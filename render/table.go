@@ -60,6 +60,10 @@ func (t *text) verdict(p *api.MigrationPlan) {
 	}
 	d := s.Documents
 	t.para("", fmt.Sprintf("%s read: %d kept, %d irrelevant, %d unreadable, %d duplicate", count(d.Read, "document"), d.Kept, d.Irrelevant, d.Unreadable, d.Duplicate))
+	if r := p.Telemetry; r != nil {
+		t.para("", fmt.Sprintf("dashboards and alerts: %s, %d of them change; %s, %s: telemetry/README.md of the tree, or ambientplan dashboards",
+			queries(r.Summary.Queries), r.Summary.Queries-r.Summary.Verdicts[string(api.TelemetryUnaffected)], count(r.Summary.Blockers, "blocker"), count(r.Summary.Warnings, "warning")))
+	}
 	if c := p.Cost; c.Assumptions != "" {
 		t.para("", fmt.Sprintf("requests of the data plane: %s before, %s after (%s, %s)", quantity(c.BeforeCPU, c.BeforeMemory), quantity(c.AfterCPU, c.AfterMemory), count(c.Sidecars, "sidecar"), count(c.Waypoints, "waypoint")))
 		if c.Nodes == 0 {

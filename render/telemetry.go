@@ -108,9 +108,9 @@ func (t *text) telemetryQuery(q *api.TelemetryQuery) {
 	if q.Source.Owner != "" {
 		t.item("    owner: ", q.Source.Owner)
 	}
-	for _, s := range q.Spans {
-		if len(q.Spans) > 1 {
-			t.item("    - ", SpanWords(s))
+	if len(q.Spans) > 1 {
+		for _, w := range spansWords(q.Spans) {
+			t.item("    - ", w)
 		}
 	}
 	t.telemetryRewrite(q.Rewrite)
@@ -239,6 +239,71 @@ func stretch(s api.TelemetrySpan) string {
 		return "in " + StepWords(s.From)
 	}
 	return "from " + StepWords(s.From) + " to " + StepWords(s.To)
+}
+
+// maxSpans is how many stretches of one verdict are listed one by one.
+const maxSpans = 3
+
+// spansWords are spans for people, one a line; many of one verdict are put together.
+func spansWords(spans []api.TelemetrySpan) []string {
+	type key struct {
+		verdict          api.TelemetryVerdict
+		passing, forever bool
+	}
+	groups := map[key][]api.TelemetrySpan{}
+	var order []key
+	for _, s := range spans {
+		k := key{s.Verdict, s.Passing, s.To == (api.TelemetryStep{})}
+		if groups[k] == nil {
+			order = append(order, k)
+		}
+		groups[k] = append(groups[k], s)
+	}
+	var out []string
+	for _, k := range order {
+		list := groups[k]
+		if len(list) <= maxSpans {
+			for _, s := range list {
+				out = append(out, SpanWords(s))
+			}
+			continue
+		}
+		out = append(out, together(list, k.passing, k.forever))
+	}
+	return out
+}
+
+// together is many spans of one verdict in one line.
+func together(list []api.TelemetrySpan, passing, forever bool) string {
+	services, paths := map[string]bool{}, []string{}
+	from, to := list[0].From, list[0].To
+	for _, s := range list {
+		for _, name := range s.Services {
+			services[name] = true
+		}
+		for _, p := range strings.Split(s.Path, ", then ") {
+			if p != "" && !slices.Contains(paths, p) {
+				paths = append(paths, p)
+			}
+		}
+		to = s.To
+	}
+	w := string(list[0].Verdict)
+	switch {
+	case passing:
+		w += fmt.Sprintf(" while steps run, %s among them", StepWords(from))
+	case forever:
+		w += " from " + StepWords(from) + " on, service by service"
+	default:
+		w += " from " + StepWords(from) + ", for the last of them until " + StepWords(to)
+	}
+	if n := len(services); n > 0 {
+		w += ", for " + count(n, "service")
+	}
+	if len(paths) > 0 {
+		w += " (" + strings.Join(paths, ", ") + ")"
+	}
+	return w
 }
 
 // SpanWords is a span in one line.

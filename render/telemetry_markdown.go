@@ -88,9 +88,7 @@ func queryPart(q *api.TelemetryQuery) telemetryQuery {
 		Head: strings.TrimSpace(place(q.Source) + " " + q.Source.Name), Role: q.Role, Verdict: string(q.Verdict), When: when(q), Rule: q.Rule,
 		Why: q.Why, Effect: q.Effect, Owner: q.Source.Owner, Query: q.Query, Advice: q.Advice,
 	}
-	for _, s := range q.Spans {
-		out.Spans = append(out.Spans, SpanWords(s))
-	}
+	out.Spans = spansWords(q.Spans)
 	r := q.Rewrite
 	if r == nil {
 		return out

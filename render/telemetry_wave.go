@@ -57,11 +57,7 @@ func queryRow(q *api.TelemetryQuery, wave int) telemetryRow {
 		What: strings.TrimSpace(q.Role + " " + q.Source.Name), Place: place(q.Source), Owner: q.Source.Owner,
 		Effect: q.Effect, Severity: q.Severity, Rule: q.Rule, Do: "decide what it should watch",
 	}
-	var spans []string
-	for _, s := range q.Spans {
-		spans = append(spans, SpanWords(s))
-	}
-	row.Happens = strings.Join(spans, "; ")
+	row.Happens = strings.Join(spansWords(q.Spans), "; ")
 	if row.Happens == "" {
 		row.Happens = string(q.Verdict) + ": " + q.Why
 	}

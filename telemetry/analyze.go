@@ -182,7 +182,7 @@ func (a *analysis) rewrittenRules(rules []promql.Rule) []promql.Rule {
 	out := slices.Clone(rules)
 	for i := range out {
 		for _, j := range a.judged {
-			if j.q.Record == out[i].Record && j.q.Expr == out[i].Expr && j.rewrite != nil && j.rewrite.Complete() {
+			if j.q.Record == out[i].Record && j.q.Expr == out[i].Expr && j.rewrite != nil && a.worthWriting(j.rewrite) {
 				out[i].Expr = j.rewrite.Text
 			}
 		}
@@ -226,7 +226,7 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 			j.simpler = end.Text
 		}
 	}
-	if x.q.Role == source.Recording && r.Complete() {
+	if x.q.Role == source.Recording && a.worthWriting(&r) {
 		a.recorded[x.q.Record] = j
 	}
 	if a.worthWriting(&r) {
@@ -308,7 +308,7 @@ func (a *analysis) worthWriting(r *promql.Rewrite) bool {
 }
 
 // uncounted says that on a way, in the notation of the facts, no proxy sees requests.
-func uncounted(way string) bool { return way == "A->A" || way == "OUT->A" }
+func uncounted(way string) bool { return way == "A->A" || way == "OUT->A" || way == "OUT->A+W" }
 
 // edit notes the edits of a rewrite for its file, or why there are none.
 func (a *analysis) edit(j *judged) {

@@ -151,6 +151,7 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 			results[i] = nil
 			continue
 		}
+		sameNothing(results[i])
 		j.every = append(j.every, promql.Trial{Bench: l.bench, Query: q})
 		j.trials = append(j.trials, promql.Trial{Bench: ends.bench, Query: q})
 		j.last = append(j.last, promql.Trial{Bench: last.bench, Query: q})
@@ -186,6 +187,15 @@ func (j *judgement) asked(f promql.Finding) promql.Finding {
 	default:
 	}
 	return f
+}
+
+// sameNothing is for ways on which a query that gives something elsewhere gives nothing, as it does today.
+func sameNothing(r map[string]promql.Finding) {
+	for name, f := range r {
+		if f.Verdict == promql.CannotTell && len(f.Before)+len(f.After)+len(f.Evidence) == 0 {
+			r[name] = promql.Finding{Verdict: promql.Unaffected, Reason: "nothing, as today"}
+		}
+	}
 }
 
 // unselected says that none of the findings is about a query that selects something.

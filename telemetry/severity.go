@@ -10,7 +10,7 @@ import (
 // The worst patterns are blockers: what decides about releases and replicas without a person, silence that looks like
 // a good number, and alerts about security (observability.md 7.4).
 func judgeSeverity(j *judged) (rule string, severity api.Severity, effect string) {
-	mended := j.by != "" || j.rewrite != nil && j.rewrite.Complete() && len(j.rewrite.Edits)+len(j.rewrite.Variable) > 0
+	mended := j.by != "" || j.written || j.rewrite != nil && j.rewrite.Complete() && len(j.rewrite.Edits)+len(j.rewrite.Variable) > 0
 	switch j.verdict {
 	case promql.Unaffected:
 		return "", "", ""

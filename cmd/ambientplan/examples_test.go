@@ -15,6 +15,7 @@ var exampleArgs = map[string][]string{
 	"online-boutique": {
 		"-f", "examples/online-boutique/cluster", "--needs", "examples/online-boutique/needs.yaml",
 		"--policy", "examples/online-boutique/policy.yaml", "--edges", "examples/online-boutique/edges.csv",
+		"--monitoring", "examples/online-boutique/monitoring",
 	},
 }
 

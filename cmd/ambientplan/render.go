@@ -1,6 +1,10 @@
 package main
 
 import (
+	"io/fs"
+	"os"
+	"path/filepath"
+
 	"bytes"
 
 	"github.com/spf13/cobra"
@@ -38,7 +42,11 @@ plan gives the same bytes. The plan is not computed again.`,
 					return err
 				}
 			}
-			if err := writeTree(p, inv, o.gitops, o.out, nil); err != nil {
+			telemetry, err := rewritesBeside(s, args[0], p)
+			if err != nil {
+				return err
+			}
+			if err := writeTree(p, inv, o.gitops, o.out, telemetry); err != nil {
 				return err
 			}
 			s.notef("wrote %s", o.out)
@@ -63,6 +71,32 @@ func (o *renderOptions) check(plan string) error {
 		}
 	}
 	return oneStdin(plan, o.inventory)
+}
+
+// rewritesBeside are the rewritten dashboards and rules of a plan that lies in its tree: a plan says what becomes of
+// them and does not hold them.
+func rewritesBeside(s *streams, plan string, p *api.MigrationPlan) (map[string][]byte, error) {
+	if p.Telemetry == nil {
+		return nil, nil
+	}
+	dir := filepath.Join(filepath.Dir(plan), "telemetry")
+	if info, err := os.Stat(dir); plan == "-" || err != nil || !info.IsDir() {
+		s.notef("note: there is no telemetry/ beside the plan, so that the tree is without rewritten dashboards and rules: ambientplan dashboards --rewrite writes them")
+		return nil, nil
+	}
+	out := map[string][]byte{}
+	err := filepath.WalkDir(dir, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || !d.Type().IsRegular() {
+			return err
+		}
+		rel, err := filepath.Rel(dir, name)
+		if err != nil {
+			return err
+		}
+		out[inside(filepath.ToSlash(rel))], err = os.ReadFile(name)
+		return err
+	})
+	return out, err
 }
 
 // writeTree builds the tree, checks that every overlay builds and differs from
