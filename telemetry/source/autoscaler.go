@@ -18,7 +18,9 @@ func (r *reader) keda(doc *span.Node, o Object) {
 		path := fmt.Sprintf("spec.triggers[%d].metadata.query", i)
 		n := t.Get("metadata", "query")
 		if t.Str("type") != "prometheus" || !n.Is(span.String) {
-			if kind := t.Str("type"); slices.Contains([]string{"metrics-api", "datadog", "new-relic", "dynatrace", "stackdriver", "graphite"}, kind) {
+			if kind := t.Str("type"); kind == "cpu" || kind == "memory" {
+				r.kedaResource(doc, t, o)
+			} else if slices.Contains([]string{"metrics-api", "datadog", "new-relic", "dynatrace", "stackdriver", "graphite"}, kind) {
 				r.note(t.At, o, FlagOnly, "a trigger of type "+kind+" is not read: look whether it rests on metrics of the mesh")
 			}
 			continue
@@ -36,6 +38,25 @@ func (r *reader) keda(doc *span.Node, o Object) {
 		}
 		r.node(&q, n, nil, nil)
 	}
+}
+
+// kedaResource watches a trigger on resources, of which KEDA makes a metric of its HorizontalPodAutoscaler: of the
+// container that it names, or of all together.
+func (r *reader) kedaResource(doc, trigger *span.Node, o Object) {
+	w := Watch{
+		Object: o, Role: Autoscaler, Namespace: o.Namespace, Facts: []string{"1.7", "Q72"},
+		Workload: strings.ToLower(orElse(doc.Str("spec", "scaleTargetRef", "kind"), "Deployment")) + "/" + doc.Str("spec", "scaleTargetRef", "name"),
+	}
+	switch container := trigger.Str("metadata", "containerName"); {
+	case container == proxyContainer:
+		w.Blocks = true
+		w.Text = "its trigger scales by the resources of the container istio-proxy: without it, it fails and scales no more; set containerName to the application's container"
+	case container == "" && orElse(trigger.Str("metricType"), trigger.Str("metadata", "type")) == "Utilization":
+		w.Text = "its trigger scales by the " + trigger.Str("type") + " of all containers against all requests: without the sidecar's request the percentage changes, mostly upwards; set containerName to the application's container before the step"
+	default:
+		return
+	}
+	r.watch(w, trigger)
 }
 
 // horizontal reads a HorizontalPodAutoscaler: metrics of the sidecar's container, of the pod's resources, and queries in

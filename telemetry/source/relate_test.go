@@ -215,3 +215,22 @@ func TestMetricsOfAutoscalersAreResolved(t *testing.T) {
 		}
 	}
 }
+
+func TestTriggersOnResourcesAreWatched(t *testing.T) {
+	const object = "apiVersion: keda.sh/v1alpha1\nkind: ScaledObject\nmetadata: {name: cart, namespace: shop}\nspec: {scaleTargetRef: {name: cart}, triggers: [{%s}]}\n"
+	for trigger, want := range map[string]string{
+		"type: cpu, metricType: Utilization, metadata: {value: '60', containerName: istio-proxy}": "deployment/cart true",
+		"type: cpu, metricType: Utilization, metadata: {value: '60'}":                             "deployment/cart false",
+		"type: memory, metadata: {type: Utilization, value: '60'}":                                "deployment/cart false",
+		"type: cpu, metricType: Utilization, metadata: {value: '60', containerName: cart}":        "",
+		"type: cpu, metricType: AverageValue, metadata: {value: '60'}":                            "",
+	} {
+		got := ""
+		for _, w := range Parse("x.yaml", fmt.Sprintf(object, trigger), promQL).Watches {
+			got += fmt.Sprint(w.Workload, " ", w.Blocks)
+		}
+		if got != want {
+			t.Errorf("%s: %q, want %q", trigger, got, want)
+		}
+	}
+}
