@@ -220,6 +220,9 @@ func ProofWords(r *api.TelemetryRewrite) string {
 
 // when says from which step to which the query's verdict holds.
 func when(q *api.TelemetryQuery) string {
+	if q.Verdict == api.TelemetryCannotTell || q.Verdict == api.TelemetryAlreadyDead {
+		return ""
+	}
 	for _, s := range q.Spans {
 		if s.Verdict == q.Verdict {
 			return " " + stretch(s)

@@ -230,7 +230,7 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 		a.recorded[x.q.Record] = j
 	}
 	if a.worthWriting(&r) {
-		if _, compared := trials[0].Query.Compared(); r.Factor != 1 && !compared {
+		if _, compared := trials[0].Query.Compared(); r.Factor != 1 && (!compared || j.prefix > 0) {
 			j.notWritten = fmt.Sprintf("its value would be %g times smaller: change the file together with thresholds and titles that stand outside of the query", r.Factor)
 			return
 		}
@@ -244,13 +244,18 @@ func (a *analysis) inside(j *judged, r promql.Rewrite) promql.Rewrite {
 	if j.prefix == 0 || r.Form == promql.NoForm {
 		return r
 	}
-	for i, e := range r.Edits {
-		if e.Start < j.prefix || e.End > j.prefix+len(j.q.Expr) {
+	var edits []promql.Edit
+	for _, e := range r.Edits {
+		switch {
+		case e.Start >= j.prefix && e.End <= j.prefix+len(j.q.Expr):
+			edits = append(edits, promql.Edit{Start: e.Start - j.prefix, End: e.End - j.prefix, Text: e.Text})
+		case e.Start > j.prefix+len(j.q.Expr) && r.Factor != 1:
+			// The threshold beside the query: it is said, not written.
+		default:
 			return promql.Rewrite{Factor: 1}
 		}
-		r.Edits[i].Start, r.Edits[i].End = e.Start-j.prefix, e.End-j.prefix
 	}
-	r.Connections, r.Offers = "", nil
+	r.Edits, r.Connections, r.Offers = edits, "", nil
 	if text, err := span.Apply(j.q.Expr, spanEdits(r.Edits)); err == nil {
 		r.Text = text
 	}

@@ -47,8 +47,8 @@ func (a *analysis) guard(b *benches) {
 func (a *analysis) changed(q *source.Query) map[string]string {
 	out := map[string]string{}
 	for _, v := range q.Variables {
-		for _, with := range a.values[v] {
-			out[v.Name] = joined(strings.Split(with, "|"))
+		for _, old := range sortedKeys(a.values[v]) {
+			out[v.Name] = joined(strings.Split(a.values[v][old], "|"))
 		}
 	}
 	return out

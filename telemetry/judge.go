@@ -63,6 +63,10 @@ func (w *world) judge(q *source.Query, b *benches) *judgement {
 		const wrap = "sum(rate("
 		j.prefix, text = len(wrap), wrap+q.Expr+"[5m]))"
 	}
+	if t := q.Threshold; q.Role == source.Alert && t != nil && !q.SelectorOnly && (t.Reducer == "" || t.Reducer == "last") {
+		// The comparison stands beside the query, in an expression of Grafana's.
+		j.prefix, text = 1, "("+q.Expr+") "+t.Op+" "+strconv.FormatFloat(t.Value, 'g', -1, 64)
+	}
 	j.text = text
 	rough, err := sketch(q, text)
 	if err != nil {
@@ -80,11 +84,34 @@ func (w *world) judge(q *source.Query, b *benches) *judgement {
 	} else {
 		w.judgeTogether(j, rough, b)
 	}
+	if q.Role == source.Recording && keepsReporter(rough, j) {
+		j.verdict, j.why, j.spans, j.silentL4 = promql.Unaffected, "it keeps the label reporter: the queries that use it are judged by themselves (Q33)", nil, nil
+		j.trials, j.every, j.last = nil, nil, nil
+	}
 	if q.Scope != "" && (asks.Calls || asks.Proxies) && j.verdict == promql.Unaffected && j.evaluated > 0 {
 		j.verdict = promql.CannotTell
 		j.why = "the monitoring adds namespace=" + strconv.Quote(q.Scope) + " to each selector: a waypoint or ztunnel of another namespace is not seen by it (1.4)"
 	}
 	return j
+}
+
+// keepsReporter says that a recording rule hands all reporters on, with their label.
+func keepsReporter(q *promql.Query, j *judgement) bool {
+	for _, s := range q.Selectors {
+		if _, matched := s.Reporters(); matched {
+			return false
+		}
+	}
+	kept := false
+	for _, s := range j.spans {
+		for _, p := range append(slices.Clone(s.finding.Before), s.finding.After...) {
+			kept = true
+			if !strings.Contains(p.Labels, "reporter=\"") {
+				return false
+			}
+		}
+	}
+	return kept
 }
 
 func watchesSecurity(q *promql.Query) bool {
@@ -134,7 +161,8 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 			return
 		}
 		results[i] = result{}
-		for name, state := range l.states {
+		for _, name := range sortedKeys(l.states) {
+			state := l.states[name]
 			if state == 0 {
 				continue
 			}
@@ -145,8 +173,8 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
 			results[i][""] = l.bench.Judge(q, 0, 0)
 		}
 		if unselected(results[i]) {
-			for _, one := range results[i] {
-				nothing = one
+			for _, name := range sortedKeys(results[i]) {
+				nothing = results[i][name]
 			}
 			results[i] = nil
 			continue
@@ -329,6 +357,11 @@ func (j *judgement) fold(standing, passing map[string][]step) {
 	slices.SortStableFunc(j.spans, func(a, b stretch) int {
 		return cmp.Or(compareBool(a.passing, b.passing), cmp.Compare(a.from, b.from), cmp.Compare(worse(b.finding.Verdict), worse(a.finding.Verdict)), cmp.Compare(a.to, b.to), cmp.Compare(a.path, b.path))
 	})
+	defer func() {
+		if j.verdict == promql.AlreadyDead {
+			j.spans = nil
+		}
+	}()
 	for _, s := range j.spans {
 		if worse(s.finding.Verdict) > worse(j.verdict) && (!s.passing || j.verdict == promql.Unaffected || j.passing) {
 			j.verdict, j.why, j.passing = s.finding.Verdict, s.finding.Reason, s.passing

@@ -109,7 +109,7 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	if f.Evidence, err = j.evidenceOf(v); err != nil {
 		return Finding{Reason: err.Error()}
 	}
-	if f.Verdict == Unaffected {
+	if f.Verdict == Unaffected && !onlyAbsent(q) {
 		j.sameNumber(&f)
 	}
 	if who := b.unwatched(q, before, after); who != "" && f.Verdict == Unaffected {

@@ -17,7 +17,9 @@ func (r *reader) manifest(doc *span.Node) bool {
 	switch group + "/" + o.Kind {
 	case "/":
 		return r.bare(doc)
-	case "v1/ConfigMap", "v1/Secret":
+	case "v1/Secret":
+		r.secret(doc, o)
+	case "v1/ConfigMap":
 		return r.configMap(doc, o)
 	case "monitoring.coreos.com/PrometheusRule", "monitoring.openshift.io/AlertingRule", "operator.victoriametrics.com/VMRule",
 		"monitoring.googleapis.com/Rules", "monitoring.googleapis.com/ClusterRules", "monitoring.googleapis.com/GlobalRules":
@@ -83,17 +85,22 @@ func (r *reader) bare(doc *span.Node) bool {
 	return false
 }
 
-// configMap reads rule files, scrape configurations and the configuration of prometheus-adapter in a
-// ConfigMap, or as plain text in a Secret.
+// secret says that what a Secret holds is not read: scrape configurations of prometheus-operator may stand there.
+func (r *reader) secret(doc *span.Node, o Object) {
+	for _, m := range append(slices.Clone(doc.Map("data")), doc.Map("stringData")...) {
+		if strings.HasSuffix(m.Key.String, ".yaml") || strings.HasSuffix(m.Key.String, ".yml") {
+			r.note(doc.At, o, FlagOnly, "a Secret is never read, and its key "+m.Key.String+" may hold scrape configurations or rules: hand them in as a file")
+			return
+		}
+	}
+}
+
+// configMap reads rule files, scrape configurations and the configuration of prometheus-adapter in a ConfigMap.
 func (r *reader) configMap(doc *span.Node, o Object) bool {
 	known := false
 	r.logs = doc.Str("metadata", "labels", "loki_rule") != ""
 	defer func() { r.logs = false }()
-	members := append(slices.Clone(doc.Map("data")), doc.Map("stringData")...)
-	if o.Kind == "Secret" {
-		members = doc.Map("stringData")
-	}
-	for _, m := range members {
+	for _, m := range doc.Map("data") {
 		v := m.Value
 		if !v.Is(span.String) || !strings.Contains(v.Text.String, ":") || strings.HasSuffix(m.Key.String, ".json") {
 			continue

@@ -109,3 +109,23 @@ func TestWatchesAndNotesOfManifests(t *testing.T) {
 		t.Errorf("(-want +got):\n%s", d)
 	}
 }
+
+func TestASecretIsNeverRead(t *testing.T) {
+	f := Parse("x.yaml", `
+apiVersion: v1
+kind: Secret
+metadata: {name: scrape, namespace: monitoring}
+stringData:
+  prometheus-additional.yaml: |
+    - job_name: mesh
+      kubernetes_sd_configs: [{role: pod}]
+  rules.yml: |
+    groups: [{name: a, rules: [{alert: A, expr: up == 0}]}]
+`, promQL)
+	if len(f.Scrapes) != 0 || len(f.Queries) != 0 {
+		t.Errorf("it was read: %+v %+v", f.Scrapes, f.Queries)
+	}
+	if len(f.Notes) != 1 || !strings.Contains(f.Notes[0].Text, "never read") {
+		t.Errorf("notes %+v", f.Notes)
+	}
+}

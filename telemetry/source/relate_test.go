@@ -153,9 +153,9 @@ spec:
   inhibitRules: [{sourceMatch: [{name: a, value: b}], equal: [pod]}]
 ---
 apiVersion: v1
-kind: Secret
+kind: ConfigMap
 metadata: {name: am}
-stringData:
+data:
   alertmanager.yaml: |
     route: {group_by: [job]}
     receivers: [{name: x}]
@@ -174,7 +174,7 @@ stringData:
 		`10 Alertmanager configuration:  [severity=warning {alertname="Down",cluster!="x"}] [alertname cluster namespace severity] true`,
 		`18 AlertmanagerConfig:  [destination_service=~cart.*] [destination_service] false`,
 		`20 AlertmanagerConfig:  [a=b] [a pod] true`,
-		`27 Secret:  [] [job] false`,
+		`27 ConfigMap:  [] [job] false`,
 	}
 	if d := cmp.Diff(want, got); d != "" {
 		t.Errorf("(-want +got):\n%s", d)
