@@ -197,16 +197,16 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if j.verdict == promql.Unaffected || j.verdict == promql.AlreadyDead || len(j.trials) == 0 {
 		return
 	}
-	trials, every, last := j.trials, j.every, j.last
+	trials, every, last, b := j.trials, j.every, j.last, old
 	if by := a.restsOn(x.q); by != "" && fresh != nil && fresh != old {
 		now := a.world.judge(x.q, fresh)
 		if now.verdict == promql.Unaffected || now.passing {
 			j.by = by
 			return
 		}
-		trials, every, last = now.trials, now.every, now.last
+		trials, every, last, b = now.trials, now.every, now.last, fresh
 	}
-	r := a.inside(j, promql.RewriteAll(trials, j.names))
+	r := a.inside(j, a.rewriteAll(j.judgement, trials, b))
 	if r.Form == promql.NoForm && r.Connections == "" && len(r.Offers) == 0 {
 		return
 	}

@@ -17,6 +17,8 @@ import (
 type benches struct {
 	rules                []promql.Rule
 	all, standing, final map[*flow]*lane
+	// joint are benches of several calls at once.
+	joint map[string]*lane
 }
 
 // lane is a bench of one call with the ways that its states stand for.
@@ -28,7 +30,7 @@ type lane struct {
 }
 
 func newBenches(rules []promql.Rule) *benches {
-	return &benches{rules, map[*flow]*lane{}, map[*flow]*lane{}, map[*flow]*lane{}}
+	return &benches{rules, map[*flow]*lane{}, map[*flow]*lane{}, map[*flow]*lane{}, map[string]*lane{}}
 }
 
 // every is the lane of a call with all the ways that it goes.

@@ -156,6 +156,13 @@ func (w *world) statesOf(c *choice, chosen []workload) {
 			if end.waypoint.Name != "" {
 				s.Waypoints[f.call.Service] = waypointOf(end.waypoint)
 			}
+			if f.quiet || f.quietWaypoints[end.waypoint] {
+				if s.NoServerMetrics == nil {
+					s.NoServerMetrics = map[series.Ref]bool{}
+				}
+				s.NoServerMetrics[f.call.To.Ref] = f.quiet
+				s.NoServerMetrics[series.Ref{Namespace: end.waypoint.Namespace, Name: end.waypoint.Name}] = f.quietWaypoints[end.waypoint]
+			}
 			fmt.Fprint(&key, end, " ")
 		}
 		n, ok := byKey[key.String()]

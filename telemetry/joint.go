@@ -1,0 +1,120 @@
+package telemetry
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/ambientplan/ambientplan/telemetry/promql"
+	"github.com/ambientplan/ambientplan/telemetry/series"
+)
+
+// Each kind of call is judged by itself, since what is reported of one does not depend on another. What a query makes
+// of several does: a ratio in which some calls are counted twice and others once is right for each of them and wrong for
+// all, the larger of two reporters may be one's client and the other's server, and a selector that was widened may take
+// calls that the original never took. So what is proved for each is proved again for all of them at once, with
+// different rates and different shares of errors.
+
+// maxFlowsJointly bounds how many calls are looked at at once.
+const maxFlowsJointly = 10
+
+// jointly are trials with all calls of the query in one Prometheus, calls that it does not select among them.
+func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
+	if len(j.classes) == 0 || len(w.flows) < 2 {
+		return nil
+	}
+	var flows, counted []*flow
+	for _, c := range j.classes {
+		flows = append(flows, c.flows[:min(len(c.flows), 2)]...)
+	}
+	flows = flows[:min(len(flows), maxFlowsJointly)]
+	for _, f := range w.flows {
+		if len(flows) < maxFlowsJointly && !slices.Contains(flows, f) && f.call.Protocol == flows[0].call.Protocol && !sameWays(flows, f) {
+			flows = append(flows, f)
+		}
+	}
+	for _, f := range flows {
+		if f.firstUncounted() == len(f.ways) {
+			counted = append(counted, f)
+		}
+	}
+	var out []promql.Trial
+	for _, some := range [][]*flow{flows, counted} {
+		if len(some) < 2 || len(out) > 0 && len(some) == len(flows) {
+			continue
+		}
+		l := b.jointBench(w, some)
+		if l.why != "" {
+			continue
+		}
+		q, err := promql.ParseFilled(j.text, fillFor(j.q, j.classes[0].flows[0], nil))
+		if err == nil {
+			out = append(out, promql.Trial{Bench: l.bench, Query: q})
+		}
+	}
+	return out
+}
+
+// firstUncounted is the first state in which nobody counts a call's requests, from which on nothing can be equal.
+func (f *flow) firstUncounted() int {
+	for i, at := range f.ways {
+		for _, one := range at.all {
+			if uncounted(one.name(f)) || f.quiet || f.quietWaypoints[one.waypoint] {
+				return i
+			}
+		}
+	}
+	return len(f.ways)
+}
+
+// jointBench is the bench of some flows at once, up to the first state in which nobody counts one of them.
+func (b *benches) jointBench(w *world, flows []*flow) *lane {
+	var key strings.Builder
+	for _, f := range flows {
+		fmt.Fprintf(&key, "%p ", f)
+	}
+	if l, ok := b.joint[key.String()]; ok {
+		return l
+	}
+	c, last := choice{flows: flows}, len(w.steps)
+	for i, f := range flows {
+		call := f.call
+		call.Rate = 100 + 40*float64(i)
+		call.Errors = []float64{.1, .01, .04}[i%3]
+		c.traffic.Calls = append(c.traffic.Calls, call)
+		last = min(last, f.firstUncounted())
+	}
+	w.statesOf(&c, nil)
+	l := &lane{states: map[string]int{}}
+	b.joint[key.String()] = l
+	var states []series.State
+	for i := range last {
+		if n := c.index[i]; n == len(states) {
+			states = append(states, c.states[n])
+		}
+	}
+	if l.why = c.why; l.why == "" && len(states) < 2 {
+		l.why = "nothing changes while all of them are counted"
+	}
+	if l.why != "" {
+		return l
+	}
+	var err error
+	if l.bench, err = promql.NewBench(promql.Input{Traffic: c.traffic, Rules: b.rules}, states); err != nil {
+		l.why = err.Error()
+	}
+	return l
+}
+
+// rewriteAll is the smallest rewrite that is right for each kind of call and for all of them at once.
+func (a *analysis) rewriteAll(j *judgement, trials []promql.Trial, b *benches) promql.Rewrite {
+	r := promql.RewriteAll(trials, j.names)
+	if len(r.Edits)+len(r.Variable) == 0 {
+		return r
+	}
+	all := a.world.jointly(j, b)
+	if len(promql.Check(all, r)) == 0 {
+		return r
+	}
+	return promql.RewriteAll(append(slices.Clone(trials), all...), j.names)
+}
