@@ -106,6 +106,9 @@ func Analyze(ctx context.Context, in Input) (*Result, error) {
 	if len(a.recorded) > 0 {
 		fresh = newBenches(a.rewrittenRules(rules))
 	}
+	for _, j := range a.judged {
+		a.mendedBelow(j, fresh)
+	}
 	for _, f := range in.Files {
 		for _, q := range f.Queries {
 			if err := ctx.Err(); err != nil {
@@ -182,7 +185,7 @@ func (a *analysis) rewrittenRules(rules []promql.Rule) []promql.Rule {
 	out := slices.Clone(rules)
 	for i := range out {
 		for _, j := range a.judged {
-			if j.q.Record == out[i].Record && j.q.Expr == out[i].Expr && j.rewrite != nil && a.worthWriting(j.rewrite) {
+			if j.q.Record == out[i].Record && j.q.Expr == out[i].Expr && j.rewrite != nil && a.worthWriting(j.rewrite) && j.rewrite.Factor == 1 {
 				out[i].Expr = j.rewrite.Text
 			}
 		}
@@ -226,7 +229,7 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 			j.simpler = end.Text
 		}
 	}
-	if x.q.Role == source.Recording && a.worthWriting(&r) {
+	if x.q.Role == source.Recording && a.worthWriting(&r) && r.Factor == 1 {
 		a.recorded[x.q.Record] = j
 	}
 	if a.worthWriting(&r) {
@@ -235,6 +238,18 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 			return
 		}
 		a.edit(j)
+	}
+}
+
+// mendedBelow looks whether a recording rule on which nothing was rewritten is mended by what it rests on.
+func (a *analysis) mendedBelow(j *judged, fresh *benches) {
+	if j.rewrite != nil && a.worthWriting(j.rewrite) || len(j.trials) == 0 {
+		return
+	}
+	if by := a.restsOn(j.q); by != "" {
+		if now := a.world.judge(j.q, fresh); now.verdict == promql.Unaffected || now.passing {
+			j.by = by
+		}
 	}
 }
 
@@ -284,18 +299,34 @@ func minutesOf(trials []promql.Trial, r *promql.Rewrite, q *source.Query) string
 	return worst.String()
 }
 
-// restsOn is a recording rule that was rewritten and that the query uses; "" for none.
+// restsOn is a recording rule that was rewritten and that the query uses, itself or through other rules; "" for none.
 func (a *analysis) restsOn(q *source.Query) string {
-	parsed, err := sketch(q, q.Expr)
-	if err != nil {
+	seen := map[string]bool{}
+	var find func(q *source.Query) string
+	find = func(q *source.Query) string {
+		parsed, err := sketch(q, q.Expr)
+		if err != nil {
+			return ""
+		}
+		for _, s := range parsed.Selectors {
+			if a.recorded[s.Metric] != nil {
+				return s.Metric
+			}
+			if seen[s.Metric] {
+				continue
+			}
+			seen[s.Metric] = true
+			for _, j := range a.judged {
+				if j.q.Role == source.Recording && j.q.Record != "" && j.q.Record == s.Metric {
+					if by := find(j.q); by != "" {
+						return by
+					}
+				}
+			}
+		}
 		return ""
 	}
-	for _, s := range parsed.Selectors {
-		if a.recorded[s.Metric] != nil {
-			return s.Metric
-		}
-	}
-	return ""
+	return find(q)
 }
 
 // worthWriting says that a rewrite is right wherever anything can be: everywhere but on ways on which nobody counts

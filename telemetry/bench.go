@@ -19,6 +19,11 @@ type benches struct {
 	all, standing, final map[*flow]*lane
 	// joint are benches of several calls at once.
 	joint map[string]*lane
+	// byRecord are the rules by the metric that they make; nil until needed.
+	byRecord map[string][]*promql.Query
+	// reached and ids remember what rules take.
+	reached map[reachKey]reach
+	ids     map[string]string
 }
 
 // lane is a bench of one call with the ways that its states stand for.
@@ -30,7 +35,7 @@ type lane struct {
 }
 
 func newBenches(rules []promql.Rule) *benches {
-	return &benches{rules, map[*flow]*lane{}, map[*flow]*lane{}, map[*flow]*lane{}, map[string]*lane{}}
+	return &benches{rules, map[*flow]*lane{}, map[*flow]*lane{}, map[*flow]*lane{}, map[string]*lane{}, nil, map[reachKey]reach{}, map[string]string{}}
 }
 
 // every is the lane of a call with all the ways that it goes.
@@ -166,24 +171,17 @@ type class struct {
 	flows []*flow
 }
 
-// classesOf sorts the flows that a query selects into classes; the first of each stands for it.
-func (w *world) classesOf(q *promql.Query, of *source.Query) []class {
+// classesOf sorts the flows that a query selects, itself and through the recording rules that it rests on, into
+// classes; the first of each stands for it.
+func (w *world) classesOf(q *promql.Query, of *source.Query, b *benches) []class {
 	byKey := map[string]int{}
 	var out []class
 	for _, f := range w.flows {
-		mask := make([]byte, 0, len(q.Selectors))
-		any := false
-		for _, s := range q.Selectors {
-			if takes(s, f, of) {
-				mask, any = append(mask, '1'), true
-			} else {
-				mask = append(mask, '0')
-			}
-		}
+		mask, any := b.maskOf(q.Selectors, f, of)
 		if !any {
 			continue
 		}
-		key := fmt.Sprint(string(mask), f.key)
+		key := fmt.Sprint(mask, f.key)
 		n, ok := byKey[key]
 		if !ok {
 			n = len(out)
@@ -193,6 +191,70 @@ func (w *world) classesOf(q *promql.Query, of *source.Query) []class {
 		out[n].flows = append(out[n].flows, f)
 	}
 	return out
+}
+
+// maskOf says which of the selectors take the flow, those of the recording rules that they name included. any says that
+// one of them does. Rules on themselves were refused before.
+func (b *benches) maskOf(selectors []promql.Selector, f *flow, of *source.Query) (mask string, any bool) {
+	for _, s := range selectors {
+		if !takes(s, f, of) {
+			mask += "0"
+			continue
+		}
+		mask += "1"
+		id, taken := b.below(s.Metric, f)
+		mask, any = mask+id, any || taken
+	}
+	return mask, any
+}
+
+// below is what the rules that make a metric take of a flow, as a short name; "" and true for what is no rule's. It is
+// asked once for each: rules that name each other twice would double the work with each of them.
+func (b *benches) below(metric string, f *flow) (string, bool) {
+	rules := b.recorded(metric)
+	if len(rules) == 0 {
+		return "", true
+	}
+	key := reachKey{metric, f}
+	if r, ok := b.reached[key]; ok {
+		return r.id, r.any
+	}
+	all, r := "", reach{}
+	for _, rule := range rules {
+		mask, any := b.maskOf(rule.Selectors, f, nil)
+		all, r.any = all+mask+" ", r.any || any
+	}
+	id, ok := b.ids[all]
+	if !ok {
+		id = fmt.Sprintf("(%d)", len(b.ids))
+		b.ids[all] = id
+	}
+	r.id = id
+	b.reached[key] = r
+	return r.id, r.any
+}
+
+type reachKey struct {
+	metric string
+	f      *flow
+}
+
+type reach struct {
+	id  string
+	any bool
+}
+
+// recorded are the rules that make a metric.
+func (b *benches) recorded(metric string) []*promql.Query {
+	if b.byRecord == nil {
+		b.byRecord = map[string][]*promql.Query{}
+		for _, r := range b.rules {
+			if q, err := promql.Parse(r.Expr); err == nil {
+				b.byRecord[r.Record] = append(b.byRecord[r.Record], q)
+			}
+		}
+	}
+	return b.byRecord[metric]
 }
 
 // takes says whether the selector's matchers on who calls whom admit a call. Matchers on labels that say something else

@@ -139,7 +139,7 @@ func worse(v promql.Verdict) int {
 // judgeCalls judges a query on the metrics of calls: for each kind of call by itself, since what is reported of one
 // does not depend on another.
 func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
-	classes := w.classesOf(rough, j.q)
+	classes := w.classesOf(rough, j.q, b)
 	if len(classes) == 0 {
 		w.judgeForeign(j, rough, b)
 		return

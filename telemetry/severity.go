@@ -10,7 +10,8 @@ import (
 // The worst patterns are blockers: what decides about releases and replicas without a person, silence that looks like
 // a good number, and alerts about security (observability.md 7.4).
 func judgeSeverity(j *judged) (rule string, severity api.Severity, effect string) {
-	mended := j.by != "" || j.written || j.rewrite != nil && j.rewrite.Complete() && len(j.rewrite.Edits)+len(j.rewrite.Variable) > 0
+	ends := j.named && len(j.silentL4) > 0 // without a waypoint no rewrite brings requests back
+	mended := j.by != "" || j.written && !ends || j.rewrite != nil && j.rewrite.Complete() && len(j.rewrite.Edits)+len(j.rewrite.Variable) > 0
 	switch j.verdict {
 	case promql.Unaffected:
 		return "", "", ""

@@ -24,7 +24,7 @@ const (
 // judgeTogether judges a query that looks at proxies or at absence: for a choice of calls and workloads that stand for
 // all, in the states of the plan as they follow each other.
 func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
-	t := w.pick(rough, j.q)
+	t := w.pick(rough, j.q, b)
 	if t.why != "" {
 		j.why = t.why
 		return
@@ -96,9 +96,9 @@ func (c choice) oneService() bool {
 }
 
 // pick chooses calls that go different ways, and workloads that move at different times.
-func (w *world) pick(q *promql.Query, of *source.Query) choice {
+func (w *world) pick(q *promql.Query, of *source.Query, b *benches) choice {
 	var c choice
-	for _, k := range w.classesOf(q, of) {
+	for _, k := range w.classesOf(q, of, b) {
 		if len(c.flows) < maxFlowsTogether {
 			c.flows = append(c.flows, k.flows[0])
 		}
