@@ -200,14 +200,14 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if j.verdict == promql.Unaffected || j.verdict == promql.AlreadyDead || len(j.trials) == 0 {
 		return
 	}
-	trials, every, last, b := j.trials, j.every, j.last, old
+	trials, every, last, whole, b := j.trials, j.every, j.last, j.whole, old
 	if by := a.restsOn(x.q); by != "" && fresh != nil && fresh != old {
 		now := a.world.judge(x.q, fresh)
 		if now.verdict == promql.Unaffected || now.passing {
 			j.by = by
 			return
 		}
-		trials, every, last, b = now.trials, now.every, now.last, fresh
+		trials, every, last, whole, b = now.trials, now.every, now.last, now.whole, fresh
 	}
 	r := a.inside(j, a.rewriteAll(j.judgement, trials, b))
 	if r.Form == promql.NoForm && r.Connections == "" && len(r.Offers) == 0 {
@@ -222,7 +222,7 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 		}
 	}
 	if x.q.Role == source.Alert && r.Form != promql.NoForm {
-		j.minutes = minutesOf(trials, &r, x.q)
+		j.minutes = minutesOf(whole, &r, x.q)
 	}
 	if len(r.Edits) > 0 && len(last) > 0 && j.prefix == 0 {
 		if end := promql.RewriteAll(last, j.names); end.Complete() && len(end.Text) < len(r.Text) && end.Text != x.q.Expr {

@@ -12,11 +12,11 @@ import (
 	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
-// benches makes and keeps the benches that queries are judged on: for each call and set of recording rules one with all
-// ways that the call goes, one with those at the ends of steps, and one with the last.
+// benches makes and keeps the benches that queries are judged on: one for each call, some of the ways that it goes, and
+// each set of recording rules.
 type benches struct {
-	rules                []promql.Rule
-	all, standing, final map[*flow]*lane
+	rules []promql.Rule
+	made  map[laneKey]*lane
 	// joint are benches of several calls at once.
 	joint map[string]*lane
 	// byRecord are the rules by the metric that they make; nil until needed.
@@ -26,60 +26,54 @@ type benches struct {
 	ids     map[string]string
 }
 
+type laneKey struct {
+	flow *flow
+	ways string
+}
+
 // lane is a bench of one call with the ways that its states stand for.
 type lane struct {
 	bench *promql.Bench
-	// states by the name of a way; today's is state 0.
-	states map[string]int
+	// states by the index of a way of the flow; -1 for those that it does not have. Today's is state 0.
+	states []int
 	why    string
 }
 
 func newBenches(rules []promql.Rule) *benches {
-	return &benches{rules, map[*flow]*lane{}, map[*flow]*lane{}, map[*flow]*lane{}, map[string]*lane{}, nil, map[reachKey]reach{}, map[string]string{}}
+	return &benches{rules, map[laneKey]*lane{}, map[string]*lane{}, nil, map[reachKey]reach{}, map[string]string{}}
 }
 
 // every is the lane of a call with all the ways that it goes.
 func (b *benches) every(f *flow) *lane {
-	var all []way
-	for _, at := range f.ways {
-		all = append(all, at.all...)
+	all := make([]int, len(f.ways))
+	for i := range all {
+		all[i] = i
 	}
-	return b.keep(b.all, f, append([]way{f.ways[0].all[0]}, all...))
+	return b.lane(f, all)
 }
 
 // ends is the lane with the ways that it goes between steps: what lasts for as long as people wait there.
-func (b *benches) ends(f *flow) *lane {
-	var all []way
-	for _, at := range f.ways {
-		all = append(all, at.standing()...)
-	}
-	return b.keep(b.standing, f, all)
-}
+func (b *benches) ends(f *flow) *lane { return b.lane(f, f.course.standing()) }
 
-// last is the lane with the way that it goes when the plan is done.
-func (b *benches) last(f *flow) *lane {
-	end := f.ways[len(f.ways)-1].standing()
-	return b.keep(b.final, f, []way{f.ways[0].all[0], end[len(end)-1]})
-}
-
-func (b *benches) keep(kept map[*flow]*lane, f *flow, ways []way) *lane {
-	if l, ok := kept[f]; ok {
+// lane is the lane of a call with today's way and some others, by their index.
+func (b *benches) lane(f *flow, some []int) *lane {
+	key := laneKey{f, fmt.Sprint(some)}
+	if l, ok := b.made[key]; ok {
 		return l
 	}
-	l := b.make(f, ways)
-	kept[f] = l
-	return l
-}
-
-func (b *benches) make(f *flow, ways []way) *lane {
-	l := &lane{states: map[string]int{}}
+	l := &lane{}
+	b.made[key] = l
 	var states []series.State
-	for _, w := range ways {
-		s := w.state(f)
-		if _, ok := l.states[s.Name]; !ok {
-			l.states[s.Name] = len(states)
-			states = append(states, s)
+	for n, w := range f.ways {
+		at := -1
+		if n == 0 || slices.Contains(some, n) {
+			s := w.state(f)
+			if at = slices.IndexFunc(states, func(o series.State) bool { return o.Name == s.Name }); at < 0 {
+				at = len(states)
+				states = append(states, s)
+			}
 		}
+		l.states = append(l.states, at)
 	}
 	var err error
 	in := promql.Input{Traffic: promql.Traffic{Calls: []series.Call{f.call}}, Rules: b.rules}
@@ -166,27 +160,36 @@ func sketch(q *source.Query, text string) (*promql.Query, error) {
 	return promql.ParseFilled(text, strings.NewReplacer(pairs...).Replace)
 }
 
-// class is flows that a query treats alike: the same selectors take them, and they go the same ways.
-type class struct {
+// group is flows that a query treats alike: the same selectors take them, and they go the same ways.
+type group struct {
+	// mask says which selectors take them, by a letter each.
+	mask  string
 	flows []*flow
 }
 
-// classesOf sorts the flows that a query selects, itself and through the recording rules that it rests on, into
-// classes; the first of each stands for it.
-func (w *world) classesOf(q *promql.Query, of *source.Query, b *benches) []class {
-	byKey := map[string]int{}
-	var out []class
+// groupsOf sorts the flows that a query selects, itself and through the recording rules that it rests on, into groups.
+// requests says that it asks for requests only.
+func (w *world) groupsOf(q *promql.Query, of *source.Query, requests bool, b *benches) []group {
+	type key struct {
+		mask   string
+		course *course
+	}
+	byKey := map[key]int{}
+	var out []group
 	for _, f := range w.flows {
+		if requests && f.call.Protocol == series.TCP {
+			continue
+		}
 		mask, any := b.maskOf(q.Selectors, f, of)
 		if !any {
 			continue
 		}
-		key := fmt.Sprint(mask, f.key)
-		n, ok := byKey[key]
+		k := key{mask, f.course}
+		n, ok := byKey[k]
 		if !ok {
 			n = len(out)
-			byKey[key] = n
-			out = append(out, class{})
+			byKey[k] = n
+			out = append(out, group{mask: k.mask})
 		}
 		out[n].flows = append(out[n].flows, f)
 	}

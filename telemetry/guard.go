@@ -15,7 +15,7 @@ import (
 func (a *analysis) guard(b *benches) {
 	for _, j := range a.judged {
 		choice := a.changed(j.q)
-		if len(choice) == 0 || j.prefix > 0 || j.rewrite != nil && len(j.rewrite.Variable) > 0 || len(j.classes) == 0 {
+		if len(choice) == 0 || j.prefix > 0 || j.rewrite != nil && len(j.rewrite.Variable) > 0 || len(j.reps) == 0 {
 			continue
 		}
 		if a.alike(j, b, j.q.Expr, choice) {
@@ -57,8 +57,7 @@ func (a *analysis) changed(q *source.Query) map[string]string {
 // alike says that a text with new values of variables gives, on every way of calls, what the query gives with the old
 // ones.
 func (a *analysis) alike(j *judged, b *benches, text string, choice map[string]string) bool {
-	for _, c := range j.classes {
-		f := c.flows[0]
+	for _, f := range j.reps {
 		l := b.every(f)
 		if l.why != "" {
 			return false
@@ -72,7 +71,7 @@ func (a *analysis) alike(j *judged, b *benches, text string, choice map[string]s
 			return false
 		}
 		for _, state := range l.states {
-			if !l.bench.Alike(was, is, state) {
+			if state >= 0 && !l.bench.Alike(was, is, state) {
 				return false
 			}
 		}
@@ -82,8 +81,7 @@ func (a *analysis) alike(j *judged, b *benches, text string, choice map[string]s
 
 // covers says that with new values of variables a query offers, between steps, all that it offers today.
 func (a *analysis) covers(j *judged, b *benches, choice map[string]string) bool {
-	for _, c := range j.classes {
-		f := c.flows[0]
+	for _, f := range j.reps {
 		l := b.ends(f)
 		was, err := promql.ParseFilled(j.text, fillFor(j.q, f, nil))
 		if err != nil || l.why != "" {
@@ -94,7 +92,7 @@ func (a *analysis) covers(j *judged, b *benches, choice map[string]string) bool 
 			return false
 		}
 		for _, state := range l.states {
-			if !l.bench.Covers(was, is, state) {
+			if state >= 0 && !l.bench.Covers(was, is, state) {
 				return false
 			}
 		}

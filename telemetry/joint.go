@@ -20,21 +20,18 @@ const maxFlowsJointly = 10
 
 // jointly are trials with all calls of the query in one Prometheus, calls that it does not select among them.
 func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
-	if len(j.classes) == 0 || len(w.flows) < 2 {
+	if len(j.some) == 0 || len(w.flows) < 2 {
 		return nil
 	}
-	var flows, counted []*flow
-	for _, c := range j.classes {
-		flows = append(flows, c.flows[:min(len(c.flows), 2)]...)
-	}
-	flows = flows[:min(len(flows), maxFlowsJointly)]
+	var counted []*flow
+	flows := slices.Clone(j.some)
 	for _, f := range w.flows {
 		if len(flows) < maxFlowsJointly && !slices.Contains(flows, f) && f.call.Protocol == flows[0].call.Protocol && !sameWays(flows, f) {
 			flows = append(flows, f)
 		}
 	}
 	for _, f := range flows {
-		if f.firstUncounted() == len(f.ways) {
+		if f.firstUncounted() == len(w.steps) {
 			counted = append(counted, f)
 		}
 	}
@@ -47,7 +44,7 @@ func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
 		if l.why != "" {
 			continue
 		}
-		q, err := promql.ParseFilled(j.text, fillFor(j.q, j.classes[0].flows[0], nil))
+		q, err := promql.ParseFilled(j.text, fillFor(j.q, j.some[0], nil))
 		if err == nil {
 			out = append(out, promql.Trial{Bench: l.bench, Query: q})
 		}
@@ -57,14 +54,14 @@ func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
 
 // firstUncounted is the first state in which nobody counts a call's requests, from which on nothing can be equal.
 func (f *flow) firstUncounted() int {
-	for i, at := range f.ways {
-		for _, one := range at.all {
-			if uncounted(one.name(f)) || f.quiet || f.quietWaypoints[one.waypoint] {
+	for i, during := range f.course.during {
+		for _, n := range during {
+			if uncounted(f.names[n]) || f.quiet || f.quietWaypoints[f.ways[n].waypoint] {
 				return i
 			}
 		}
 	}
-	return len(f.ways)
+	return len(f.course.during)
 }
 
 // jointBench is the bench of some flows at once, up to the first state in which nobody counts one of them.
@@ -85,7 +82,7 @@ func (b *benches) jointBench(w *world, flows []*flow) *lane {
 		last = min(last, f.firstUncounted())
 	}
 	w.statesOf(&c, nil)
-	l := &lane{states: map[string]int{}}
+	l := &lane{}
 	b.joint[key.String()] = l
 	var states []series.State
 	for i := range last {

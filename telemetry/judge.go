@@ -2,11 +2,13 @@ package telemetry
 
 import (
 	"cmp"
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
 
 	"github.com/ambientplan/ambientplan/telemetry/promql"
+	"github.com/ambientplan/ambientplan/telemetry/series"
 	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
@@ -22,12 +24,15 @@ type judgement struct {
 	prefix int
 	// text is what is evaluated.
 	text string
-	// classes of calls that it selects, for other values of its variables.
-	classes []class
+	// reps are calls that stand for all kinds that it selects, for other values of its variables.
+	reps []*flow
+	// some are calls that it selects, of all groups, for a look at several at once.
+	some []*flow
 	// trials are what a rewrite must be right on: the ways of calls between steps. every has also those while a step
-	// runs, last only those that are left in the end.
-	trials, every, last []promql.Trial
-	names               promql.Names
+	// runs, last only those that are left in the end. whole are trials with all the ways of a call between steps, in their
+	// order.
+	trials, every, last, whole []promql.Trial
+	names                      promql.Names
 	// evaluated counts ways of calls.
 	evaluated int
 	// silentL4 are Services whose requests nobody counts any more when the plan is done.
@@ -80,13 +85,13 @@ func (w *world) judge(q *source.Query, b *benches) *judgement {
 	}
 	j.security = watchesSecurity(rough)
 	if asks.Calls && !asks.Proxies && !asks.Absent {
-		w.judgeCalls(j, rough, b)
+		w.judgeCalls(j, rough, asks, b)
 	} else {
 		w.judgeTogether(j, rough, b)
 	}
 	if q.Role == source.Recording && keepsReporter(rough, j) {
 		j.verdict, j.why, j.spans, j.silentL4 = promql.Unaffected, "it keeps the label reporter: the queries that use it are judged by themselves (Q33)", nil, nil
-		j.trials, j.every, j.last = nil, nil, nil
+		j.trials, j.every, j.last, j.whole = nil, nil, nil, nil
 	}
 	if q.Scope != "" && (asks.Calls || asks.Proxies) && j.verdict == promql.Unaffected && j.evaluated > 0 {
 		j.verdict = promql.CannotTell
@@ -136,72 +141,136 @@ func worse(v promql.Verdict) int {
 	}, v)
 }
 
+// outcome is what is known of a query on one kind of way.
+type outcome struct {
+	mask string
+	kind int
+}
+
+// maxTries is how many calls are tried for a kind of way that a query selects nothing of.
+const maxTries = 3
+
+// survey is what is found out about a query on the metrics of calls.
+type survey struct {
+	j *judgement
+	b *benches
+	// found by kind of way; notSelected where the query selects nothing of what was tried.
+	found map[outcome]*promql.Finding
+	tries map[outcome]int
+	// standing and last are the kinds of ways that the trials cover.
+	standing, last map[outcome]bool
+	nothing        promql.Finding
+}
+
 // judgeCalls judges a query on the metrics of calls: for each kind of call by itself, since what is reported of one
-// does not depend on another.
-func (w *world) judgeCalls(j *judgement, rough *promql.Query, b *benches) {
-	classes := w.classesOf(rough, j.q, b)
-	if len(classes) == 0 {
+// does not depend on another, and for each kind of way once.
+func (w *world) judgeCalls(j *judgement, rough *promql.Query, asks promql.Asks, b *benches) {
+	groups := w.groupsOf(rough, j.q, asks.Requests, b)
+	if len(groups) == 0 {
 		w.judgeForeign(j, rough, b)
 		return
 	}
-	j.named, j.classes = w.fewServices(classes), classes
-	type result map[string]promql.Finding
-	results := make([]result, len(classes))
-	nothing := promql.Finding{}
-	for i, c := range classes {
-		f := c.flows[0]
-		l, ends, last := b.every(f), b.ends(f), b.last(f)
-		if l.why != "" {
-			j.why = l.why
+	j.named = w.fewServices(groups)
+	s := &survey{j, b, map[outcome]*promql.Finding{}, map[outcome]int{}, map[outcome]bool{}, map[outcome]bool{}, promql.Finding{}}
+	for _, g := range groups {
+		if why := s.group(g); why != "" {
+			j.verdict, j.why = promql.CannotTell, why
 			return
 		}
-		q, err := promql.ParseFilled(j.text, fillFor(j.q, f, nil))
-		if err != nil {
-			j.why = err.Error()
-			return
-		}
-		results[i] = result{}
-		for _, name := range sortedKeys(l.states) {
-			state := l.states[name]
-			if state == 0 {
-				continue
-			}
-			results[i][name] = j.asked(l.bench.Judge(q, 0, state))
-			j.evaluated++
-		}
-		if len(l.states) == 1 {
-			results[i][""] = l.bench.Judge(q, 0, 0)
-		}
-		if unselected(results[i]) {
-			for _, name := range sortedKeys(results[i]) {
-				nothing = results[i][name]
-			}
-			results[i] = nil
-			continue
-		}
-		sameNothing(results[i])
-		j.every = append(j.every, promql.Trial{Bench: l.bench, Query: q})
-		j.trials = append(j.trials, promql.Trial{Bench: ends.bench, Query: q})
-		j.last = append(j.last, promql.Trial{Bench: last.bench, Query: q})
 	}
 	if len(j.trials) == 0 {
-		j.verdict, j.why = promql.CannotTell, cmp.Or(nothing.Reason, "it selects none of the calls that are known")
-		if nothing.Verdict != promql.CannotTell {
-			j.verdict = nothing.Verdict
+		j.verdict, j.why = promql.CannotTell, cmp.Or(s.nothing.Reason, "it selects none of the calls that are known")
+		if s.nothing.Verdict != promql.CannotTell {
+			j.verdict = s.nothing.Verdict
 		}
 		return
 	}
-	j.names = namesOf(classes)
-	standing, passing := map[string][]step{}, map[string][]step{}
-	for i, c := range classes {
-		for _, f := range c.flows {
-			if results[i] != nil {
-				standing[f.service] = f.lay(standing[f.service], results[i], ways.standing)
-				passing[f.service] = f.lay(passing[f.service], results[i], func(w ways) []way { return w.all })
-			}
+	for _, g := range groups {
+		if n := maxFlowsJointly - len(j.some); n > 0 {
+			j.some = append(j.some, g.flows[:min(len(g.flows), 2, n)]...)
 		}
 	}
-	j.fold(standing, passing)
+	w.sameNothing(s.found)
+	j.names = namesOf(groups)
+	j.fold(w.lay(groups, s.found))
+}
+
+// group judges the query on what one group adds to what is known. It says why nothing can be said.
+func (s *survey) group(g group) (why string) {
+	f := g.flows[0]
+	fresh, standing := s.fresh(g), s.uncovered(g, f.course.standing(), s.standing)
+	last := s.uncovered(g, []int{f.course.last()}, s.last)
+	if len(fresh)+len(standing)+len(last) == 0 {
+		return ""
+	}
+	every := s.b.lane(f, fresh)
+	if every.why != "" {
+		return every.why
+	}
+	q, err := promql.ParseFilled(s.j.text, fillFor(s.j.q, f, nil))
+	if err != nil {
+		return err.Error()
+	}
+	selected := len(fresh) == 0
+	one := map[int]*promql.Finding{}
+	for _, n := range fresh {
+		one[n] = s.j.evaluate(every, q, n)
+		if selected = selected || !empty(one[n]); empty(one[n]) {
+			s.nothing = *one[n]
+		}
+	}
+	for _, n := range fresh {
+		k := outcome{g.mask, f.course.kinds[n]}
+		if s.tries[k]++; selected || s.tries[k] >= maxTries {
+			s.found[k] = one[n]
+		}
+	}
+	if !selected {
+		return ""
+	}
+	s.j.reps = append(s.j.reps, f)
+	s.j.every = append(s.j.every, promql.Trial{Bench: every.bench, Query: q})
+	if len(standing) > 0 {
+		s.j.trials = append(s.j.trials, promql.Trial{Bench: s.b.lane(f, standing).bench, Query: q})
+		s.j.whole = append(s.j.whole, promql.Trial{Bench: s.b.ends(f).bench, Query: q})
+	}
+	if len(last) > 0 {
+		s.j.last = append(s.j.last, promql.Trial{Bench: s.b.lane(f, last).bench, Query: q})
+	}
+	for _, n := range standing {
+		s.standing[outcome{g.mask, f.course.kinds[n]}] = true
+	}
+	for _, n := range last {
+		s.last[outcome{g.mask, f.course.kinds[n]}] = true
+	}
+	return ""
+}
+
+// fresh are the ways of a group of which nothing is known yet. Today's is asked about only when there is no other.
+func (s *survey) fresh(g group) []int {
+	f := g.flows[0]
+	var out []int
+	for n, kind := range f.course.kinds {
+		if (n > 0 || len(f.ways) == 1) && s.found[outcome{g.mask, kind}] == nil {
+			out = append(out, n)
+		}
+	}
+	return out
+}
+
+// uncovered are those of some ways of a group that no trial covers yet.
+func (s *survey) uncovered(g group, some []int, covered map[outcome]bool) []int {
+	return slices.DeleteFunc(slices.Clone(some), func(n int) bool { return covered[outcome{g.mask, g.flows[0].course.kinds[n]}] })
+}
+
+// evaluate judges a query on one way.
+func (j *judgement) evaluate(l *lane, q *promql.Query, n int) *promql.Finding {
+	if n > 0 && l.states[n] == 0 {
+		return &promql.Finding{Verdict: promql.Unaffected, Reason: "the way of today"}
+	}
+	x := j.asked(l.bench.Judge(q, 0, l.states[n]))
+	j.evaluated++
+	return &x
 }
 
 // asked takes from a finding what does not matter to the reader of the query: the variable of a dashboard takes labels,
@@ -218,22 +287,23 @@ func (j *judgement) asked(f promql.Finding) promql.Finding {
 }
 
 // sameNothing is for ways on which a query that gives something elsewhere gives nothing, as it does today.
-func sameNothing(r map[string]promql.Finding) {
-	for name, f := range r {
-		if f.Verdict == promql.CannotTell && len(f.Before)+len(f.After)+len(f.Evidence) == 0 {
-			r[name] = promql.Finding{Verdict: promql.Unaffected, Reason: "nothing, as today"}
+func (w *world) sameNothing(found map[outcome]*promql.Finding) {
+	selects := map[outcome]bool{}
+	for k, f := range found {
+		if f != nil && !empty(f) {
+			selects[outcome{k.mask, w.bases[k.kind]}] = true
+		}
+	}
+	for k, f := range found {
+		if f != nil && empty(f) && selects[outcome{k.mask, w.bases[k.kind]}] {
+			found[k] = &promql.Finding{Verdict: promql.Unaffected, Reason: "nothing, as today"}
 		}
 	}
 }
 
-// unselected says that none of the findings is about a query that selects something.
-func unselected(r map[string]promql.Finding) bool {
-	for _, f := range r {
-		if f.Verdict != promql.CannotTell || len(f.Before)+len(f.After)+len(f.Evidence) > 0 {
-			return false
-		}
-	}
-	return true
+// empty says that a finding is about a query that selects nothing.
+func empty(f *promql.Finding) bool {
+	return f.Verdict == promql.CannotTell && len(f.Before)+len(f.After)+len(f.Evidence) == 0
 }
 
 // judgeForeign is for queries that select no call of the inventory: those on metrics of nobody's concern, and those
@@ -248,7 +318,7 @@ func (w *world) judgeForeign(j *judgement, rough *promql.Query, b *benches) {
 		j.why = l.why
 		return
 	}
-	f := l.bench.Judge(rough, 0, len(l.states)-1)
+	f := l.bench.Judge(rough, 0, slices.Max(l.states))
 	if f.Verdict == promql.AlreadyDead {
 		j.verdict, j.why = f.Verdict, f.Reason
 		return
@@ -256,10 +326,10 @@ func (w *world) judgeForeign(j *judgement, rough *promql.Query, b *benches) {
 	j.why = "it names callers or services that are not in the inventory"
 }
 
-func (w *world) fewServices(classes []class) bool {
+func (w *world) fewServices(groups []group) bool {
 	services := map[string]bool{}
-	for _, c := range classes {
-		for _, f := range c.flows {
+	for _, g := range groups {
+		for _, f := range g.flows {
 			services[f.service] = true
 		}
 	}
@@ -274,59 +344,89 @@ func (w *world) services() map[string]bool {
 	return all
 }
 
-func namesOf(classes []class) promql.Names {
+func namesOf(groups []group) promql.Names {
 	var n promql.Names
-	for _, c := range classes {
-		for _, f := range c.flows {
-			for _, at := range f.ways {
-				for _, one := range at.all {
-					if one.waypoint.Name == "" {
-						continue
-					}
-					wp := waypointOf(one.waypoint)
-					n.Waypoints = append(n.Waypoints, wp.Workload)
-					if f.gateway && wp.IngressUse {
-						n.Gateways = append(n.Gateways, f.call.From.Name)
-					}
+	waypoints, gateways := map[series.Workload]bool{}, map[string]bool{}
+	for _, g := range groups {
+		for _, f := range g.flows {
+			for _, one := range f.ways {
+				if one.waypoint.Name == "" {
+					continue
+				}
+				wp := waypointOf(one.waypoint)
+				waypoints[wp.Workload] = true
+				if f.gateway && wp.IngressUse {
+					gateways[f.call.From.Name] = true
 				}
 			}
 		}
 	}
-	slices.SortFunc(n.Waypoints, func(a, b workloadRef) int { return strings.Compare(a.String(), b.String()) })
-	n.Waypoints = slices.Compact(n.Waypoints)
-	slices.Sort(n.Gateways)
-	n.Gateways = slices.Compact(n.Gateways)
+	for wp := range waypoints {
+		n.Waypoints = append(n.Waypoints, wp)
+	}
+	slices.SortFunc(n.Waypoints, func(a, b series.Workload) int { return strings.Compare(a.String(), b.String()) })
+	n.Gateways = sortedKeys(gateways)
 	return n
 }
 
-// step is the worst finding of a Service's calls in one state.
+// step is the worst finding of a Service's calls in one state; nil is unaffected.
 type step struct {
-	finding promql.Finding
+	finding *promql.Finding
 	path    string
-	set     bool
 }
 
-// lay puts what happens to one flow over what happens to others of its Service, on the ways that which chooses.
-func (f *flow) lay(steps []step, r map[string]promql.Finding, which func(ways) []way) []step {
-	if steps == nil {
-		steps = make([]step, len(f.ways))
+func (s step) verdict() promql.Verdict {
+	if s.finding == nil {
+		return promql.Unaffected
 	}
-	today := f.ways[0].all[0].name(f)
-	for i, at := range f.ways {
-		for _, one := range which(at) {
-			name := one.name(f)
-			found := promql.Finding{Verdict: promql.Unaffected}
-			if name != today {
-				found = r[name]
-			} else if only, ok := r[""]; ok {
-				found = only
-			}
-			if !steps[i].set || worse(found.Verdict) > worse(steps[i].finding.Verdict) {
-				steps[i] = step{found, name, true}
+	return s.finding.Verdict
+}
+
+// lay puts what happens to flows of one Service over each other, state by state: what holds between steps, and what
+// holds while they run.
+func (w *world) lay(groups []group, found map[outcome]*promql.Finding) (standing, passing map[string][]step) {
+	of := map[string][]int{}
+	for i, g := range groups {
+		for _, f := range g.flows {
+			if have := of[f.service]; len(have) == 0 || have[len(have)-1] != i {
+				of[f.service] = append(have, i)
 			}
 		}
 	}
-	return steps
+	type laid struct{ standing, passing []step }
+	made := map[string]laid{}
+	standing, passing = map[string][]step{}, map[string][]step{}
+	for service, list := range of {
+		key := fmt.Sprint(list)
+		x, ok := made[key]
+		if !ok {
+			x = laid{make([]step, len(w.steps)), make([]step, len(w.steps))}
+			for _, i := range list {
+				over(x.standing, groups[i], found, func(c *course) [][]int { return c.end })
+				over(x.passing, groups[i], found, func(c *course) [][]int { return c.during })
+			}
+			made[key] = x
+		}
+		standing[service], passing[service] = x.standing, x.passing
+	}
+	return standing, passing
+}
+
+func over(steps []step, g group, found map[outcome]*promql.Finding, which func(*course) [][]int) {
+	f := g.flows[0]
+	for i, at := range which(f.course) {
+		for _, n := range at {
+			x := step{found[outcome{g.mask, f.course.kinds[n]}], f.names[n]}
+			if n == 0 && len(f.ways) > 1 {
+				x.finding = nil
+			} else if x.finding == nil || empty(x.finding) {
+				continue // it selects nothing of these calls
+			}
+			if i == 0 || steps[i].path == "" || worse(x.verdict()) > worse(steps[i].verdict()) {
+				steps[i] = x
+			}
+		}
+	}
 }
 
 // fold makes stretches of what happens to Services, state by state, and puts Services that share them together.
@@ -338,7 +438,7 @@ func (j *judgement) fold(standing, passing map[string][]step) {
 		steps := standing[service]
 		for i := 1; i < len(steps); {
 			n := i
-			for n < len(steps) && steps[n].finding.Verdict == steps[i].finding.Verdict {
+			for n < len(steps) && steps[n].verdict() == steps[i].verdict() {
 				n++
 			}
 			put(service, steps[i:n], i, false)
@@ -346,11 +446,11 @@ func (j *judgement) fold(standing, passing map[string][]step) {
 		}
 		for i := 1; i < len(passing[service]); i++ {
 			p := passing[service][i]
-			if worse(p.finding.Verdict) > max(worse(steps[i-1].finding.Verdict), worse(steps[i].finding.Verdict)) {
+			if worse(p.verdict()) > max(worse(steps[i-1].verdict()), worse(steps[i].verdict())) {
 				put(service, passing[service][i:i+1], i, true)
 			}
 		}
-		if last := steps[len(steps)-1]; last.finding.Verdict == promql.GoesSilent && !strings.Contains(last.path, "+W") {
+		if last := steps[len(steps)-1]; last.verdict() == promql.GoesSilent && !strings.Contains(last.path, "+W") {
 			j.silentL4 = append(j.silentL4, service)
 		}
 	}
@@ -389,10 +489,10 @@ func (j *judgement) collector() func(service string, steps []step, from int, pas
 	}
 	at := map[key]int{}
 	return func(service string, steps []step, from int, passing bool) {
-		f := steps[0].finding
-		if f.Verdict == promql.Unaffected {
+		if steps[0].verdict() == promql.Unaffected {
 			return
 		}
+		f := *steps[0].finding
 		var paths []string
 		for _, s := range steps {
 			if s.path != "" && !slices.Contains(paths, s.path) {

@@ -38,7 +38,7 @@ type alertRule struct {
 func (a *analysis) tests() map[string][]byte {
 	out := map[string][]byte{}
 	for _, j := range a.judged {
-		if j.q.Role != source.Alert || j.rewrite == nil || len(j.rewrite.Edits) == 0 || len(j.trials) == 0 {
+		if j.q.Role != source.Alert || j.rewrite == nil || len(j.rewrite.Edits) == 0 || len(j.whole) == 0 {
 			continue
 		}
 		if j.q.Group == "" || len(j.q.Variables) > 0 {
@@ -65,7 +65,7 @@ func (a *analysis) tests() map[string][]byte {
 }
 
 func (a *analysis) alertTest(j *judged, file string) ([]byte, error) {
-	t := j.trials[0]
+	t := j.whole[0]
 	rewritten, err := promql.Parse(j.rewrite.Text)
 	if err != nil {
 		return nil, err

@@ -10,9 +10,6 @@ import (
 	"github.com/ambientplan/ambientplan/telemetry/source"
 )
 
-// workloadRef is what telemetry labels name.
-type workloadRef = series.Workload
-
 // maxTogether bounds how many calls, workloads and states are evaluated at once for queries that look at the mesh as
 // a whole.
 const (
@@ -57,10 +54,8 @@ func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
 	}
 	steps := make([]step, len(w.steps))
 	for i, n := range t.index {
-		if n == 0 {
-			steps[i] = step{finding: promql.Finding{Verdict: promql.Unaffected}, set: true}
-		} else {
-			steps[i] = step{finding: found[n], set: true}
+		if n > 0 {
+			steps[i] = step{finding: &found[n]}
 		}
 	}
 	service := ""
@@ -73,7 +68,8 @@ func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
 		j.why = found[len(found)-1].Reason
 	}
 	j.trials = []promql.Trial{{Bench: bench, Query: q}}
-	j.names = namesOf([]class{{flows: t.flows}})
+	j.whole = j.trials
+	j.names = namesOf([]group{{flows: t.flows}})
 }
 
 // choice is the part of the mesh that stands for all of it.
@@ -98,9 +94,9 @@ func (c choice) oneService() bool {
 // pick chooses calls that go different ways, and workloads that move at different times.
 func (w *world) pick(q *promql.Query, of *source.Query, b *benches) choice {
 	var c choice
-	for _, k := range w.classesOf(q, of, b) {
+	for _, g := range w.groupsOf(q, of, false, b) {
 		if len(c.flows) < maxFlowsTogether {
-			c.flows = append(c.flows, k.flows[0])
+			c.flows = append(c.flows, g.flows[0])
 		}
 	}
 	if len(c.flows) == 0 {
@@ -133,7 +129,7 @@ func (w *world) pick(q *promql.Query, of *source.Query, b *benches) choice {
 
 func sameWays(have []*flow, f *flow) bool {
 	for _, h := range have {
-		if h.key == f.key {
+		if h.course == f.course {
 			return true
 		}
 	}
@@ -151,7 +147,7 @@ func (w *world) statesOf(c *choice, chosen []workload) {
 			fmt.Fprint(&key, x.modes[i], " ")
 		}
 		for _, f := range c.flows {
-			end := f.ways[i].all[len(f.ways[i].all)-1]
+			end := f.ways[f.course.end[i][len(f.course.end[i])-1]]
 			s.Modes[f.call.From.Ref], s.Modes[f.call.To.Ref] = end.client, end.server
 			if end.waypoint.Name != "" {
 				s.Waypoints[f.call.Service] = waypointOf(end.waypoint)

@@ -2,7 +2,6 @@ package telemetry
 
 import (
 	"cmp"
-	"fmt"
 	"slices"
 	"strings"
 
@@ -27,6 +26,14 @@ type world struct {
 	// at is the place of a workload in planes.
 	at        map[api.Ref]int
 	workloads []workload
+	// movers are the workloads with a sidecar in the order in which they leave it; gateway is one of the gateways.
+	movers  []*api.Workload
+	gateway *api.Workload
+	// courses and kinds are interned: what flows go alike, and the ways in the notation of the facts.
+	courses map[string]*course
+	kinds   map[string]int
+	// bases are kinds without the way itself: who calls whom how today, by kind.
+	bases []int
 	// quiet are namespaces in which servers report no requests, with the Telemetry that says so.
 	quiet map[string]string
 }
@@ -40,100 +47,9 @@ type workload struct {
 	modes []mesh.Mode
 }
 
-// flow is one call and its ways through the plan.
-type flow struct {
-	call series.Call
-	// service as namespace/name, for people.
-	service string
-	// labels by which queries select it, as a sidecar reports them.
-	labels map[string]string
-	// ways by state: those while the step runs, and last those that are left at its end.
-	ways []ways
-	// guessed says that nobody named the caller: one that moves early or late stands for it.
-	guessed bool
-	// quiet says that the server's sidecar reports no requests, quietWaypoints the waypoints that do not.
-	quiet          bool
-	quietWaypoints map[mesh.ActiveWaypoint]bool
-	// key is equal for flows that go the same ways.
-	key string
-	// gateway says that the client is a gateway.
-	gateway bool
-}
-
-// outsider stands for clients outside of the mesh.
-func outsider() series.Workload {
-	return series.Workload{Ref: series.Ref{Namespace: "outside-of-the-mesh", Name: "client"}}
-}
-
-// ways are how a call goes while a step runs; the last of them, from end on, are how it goes when the step is over.
-type ways struct {
-	all []way
-	end int
-}
-
-// quietOf are the waypoints on the ways of a flow that report nothing.
-func (w *world) quietOf(f *flow) map[mesh.ActiveWaypoint]bool {
-	var out map[mesh.ActiveWaypoint]bool
-	for _, at := range f.ways {
-		for _, one := range at.all {
-			wp := one.waypoint
-			if wp.Name != "" && w.quiet[wp.Namespace] != "" && !switchedOn(w.st, wp) {
-				if out == nil {
-					out = map[mesh.ActiveWaypoint]bool{}
-				}
-				out[wp] = true
-			}
-		}
-	}
-	return out
-}
-
-func (w *ways) add(clients, servers []mesh.Mode, wp mesh.ActiveWaypoint) {
-	for _, c := range clients {
-		for _, s := range servers {
-			if one := (way{c, s, wp}); !slices.Contains(w.all, one) {
-				w.all = append(w.all, one)
-			}
-		}
-	}
-}
-
-// standing are the ways at the end of the step.
-func (w ways) standing() []way { return w.all[w.end:] }
-
-// way is how a call goes in a state.
-type way struct {
-	client, server mesh.Mode
-	waypoint       mesh.ActiveWaypoint
-}
-
-func (w way) state(f *flow) series.State {
-	s := series.State{Modes: map[series.Ref]mesh.Mode{f.call.From.Ref: w.client, f.call.To.Ref: w.server}}
-	if f.call.From.Ref == f.call.To.Ref {
-		s.Modes[f.call.To.Ref] = w.server
-	}
-	if w.waypoint.Name != "" {
-		s.Waypoints = map[series.Ref]series.Waypoint{f.call.Service: waypointOf(w.waypoint)}
-	}
-	if f.quiet || f.quietWaypoints[w.waypoint] {
-		s.NoServerMetrics = map[series.Ref]bool{f.call.To.Ref: f.quiet, {Namespace: w.waypoint.Namespace, Name: w.waypoint.Name}: f.quietWaypoints[w.waypoint]}
-	}
-	if p, err := series.PathOf(f.call, s); err == nil {
-		s.Name = p.String()
-	}
-	return s
-}
-
-func waypointOf(w mesh.ActiveWaypoint) series.Waypoint {
-	return series.Waypoint{
-		Workload:   series.Workload{Ref: series.Ref{Namespace: w.Namespace, Name: w.Name}, ServiceAccount: w.Name},
-		IngressUse: w.IngressUse,
-	}
-}
-
 // newWorld lays calls over the states of a plan.
 func newWorld(st *mesh.State, planes *mesh.DataPlanes, calls []api.Edge) *world {
-	w := &world{st: st, planes: planes, at: map[api.Ref]int{}, quiet: quiet(st)}
+	w := &world{st: st, planes: planes, at: map[api.Ref]int{}, quiet: quiet(st), courses: map[string]*course{}, kinds: map[string]int{}}
 	for _, s := range planes.States {
 		w.steps = append(w.steps, api.TelemetryStep{Wave: s.Wave, Step: s.Step})
 	}
@@ -141,6 +57,7 @@ func newWorld(st *mesh.State, planes *mesh.DataPlanes, calls []api.Edge) *world 
 		w.at[r] = i
 	}
 	w.addWorkloads()
+	w.order()
 	byService := map[api.Ref][]api.Edge{}
 	for _, e := range calls {
 		byService[e.To] = append(byService[e.To], e)
@@ -273,35 +190,47 @@ func (w *world) clientsOf(svc *api.Service, servers []*api.Workload, edges []api
 	if svc.Type == "LoadBalancer" || svc.Type == "NodePort" {
 		return []*api.Workload{nil}, true
 	}
-	var first, last, gateway *api.Workload
-	firstAt, lastAt := 0, 0
-	all := w.st.Workloads()
-	for i := range all {
-		n, ok := w.at[all[i].Ref()]
-		if !ok || slices.Contains(servers, &all[i]) {
-			continue
-		}
-		today := w.planes.States[0].Modes[n]
-		if slices.Contains(today, mesh.ModeGateway) && gateway == nil {
-			gateway = &all[i]
-		}
-		if !slices.Equal(today, []mesh.Mode{mesh.ModeSidecar}) {
-			continue
-		}
-		moves := w.moves(n)
-		if first == nil || moves < firstAt {
-			first, firstAt = &all[i], moves
-		}
-		if last == nil || moves > lastAt {
-			last, lastAt = &all[i], moves
-		}
-	}
-	for _, c := range []*api.Workload{first, last, gateway} {
-		if c != nil && !slices.Contains(out, c) {
+	for _, c := range []*api.Workload{w.mover(servers, false), w.mover(servers, true), w.gateway} {
+		if c != nil && !slices.Contains(out, c) && !slices.Contains(servers, c) {
 			out = append(out, c)
 		}
 	}
 	return out, true
+}
+
+// mover is the workload that leaves its sidecar first, or last, and is none of some.
+func (w *world) mover(but []*api.Workload, last bool) *api.Workload {
+	for i := range w.movers {
+		x := w.movers[i]
+		if last {
+			x = w.movers[len(w.movers)-1-i]
+		}
+		if !slices.Contains(but, x) {
+			return x
+		}
+	}
+	return nil
+}
+
+// order finds who leaves its sidecar when, and a gateway.
+func (w *world) order() {
+	all := w.st.Workloads()
+	at := map[*api.Workload]int{}
+	for i := range all {
+		n, ok := w.at[all[i].Ref()]
+		if !ok {
+			continue
+		}
+		today := w.planes.States[0].Modes[n]
+		if slices.Contains(today, mesh.ModeGateway) && w.gateway == nil {
+			w.gateway = &all[i]
+		}
+		if slices.Equal(today, []mesh.Mode{mesh.ModeSidecar}) {
+			w.movers = append(w.movers, &all[i])
+			at[&all[i]] = w.moves(n)
+		}
+	}
+	slices.SortStableFunc(w.movers, func(a, b *api.Workload) int { return at[a] - at[b] })
 }
 
 // moves is the state from which a workload has no sidecar any more.
@@ -333,57 +262,45 @@ func (w *world) addFlow(svc *api.Service, p series.Protocol, client, server *api
 		}
 		return of[w.at[client.Ref()]]
 	}
+	f.gateway = slices.Contains(modes(w.planes.States[0].Modes), mesh.ModeGateway)
+	f.quiet = w.quiet[server.Namespace] != ""
+	var all []passage
 	before := mesh.DataPlane{}
 	for i, state := range w.planes.States {
-		var at ways
+		var at passage
 		now := state.Waypoints[svc.Ref()]
 		if i > 0 {
 			if was := before.Waypoints[svc.Ref()]; was != now {
-				at.add(modes(state.During), state.During[s], was)
+				at.during = ways(at.during, modes(state.During), state.During[s], was)
 			}
-			at.add(modes(state.During), state.During[s], now)
+			at.during = ways(at.during, modes(state.During), state.During[s], now)
 		}
-		var ends ways
-		ends.add(modes(state.Modes), state.Modes[s], now)
-		at.all = slices.DeleteFunc(at.all, func(o way) bool { return slices.Contains(ends.all, o) })
-		at.end = len(at.all)
-		at.all = append(at.all, ends.all...)
-		f.ways = append(f.ways, at)
+		at.end = ways(nil, modes(state.Modes), state.Modes[s], now)
+		all = append(all, at)
 		before = state
 	}
-	f.quiet = w.quiet[server.Namespace] != ""
-	f.quietWaypoints = w.quietOf(f)
-	f.gateway = slices.Contains(modes(w.planes.States[0].Modes), mesh.ModeGateway)
-	if why := f.unmodelled(); why != "" {
-		w.blind = append(w.blind, blind{f.service, why})
+	if len(all[0].end) != 1 {
+		w.blind = append(w.blind, blind{f.service, "pods of " + f.call.From.String() + " or " + f.call.To.String() + " are partly with and partly without a sidecar today"})
+		return
+	}
+	if err := w.course(f, all); err != nil {
+		w.blind = append(w.blind, blind{f.service, err.Error()})
 		return
 	}
 	if f.labels = identity(f.call); f.labels == nil {
 		return
 	}
-	f.key = f.waysKey()
 	w.flows = append(w.flows, f)
-}
-
-// unmodelled says why nothing can be said of a flow; "" when something can.
-func (f *flow) unmodelled() string {
-	if len(f.ways[0].all) != 1 {
-		return "pods of " + f.call.From.String() + " or " + f.call.To.String() + " are partly with and partly without a sidecar today"
-	}
-	for _, at := range f.ways {
-		for _, w := range at.all {
-			if _, err := series.PathOf(f.call, w.state(f)); err != nil {
-				return err.Error()
-			}
-		}
-	}
-	return ""
 }
 
 // identity are the labels of a call that name its ends, as sidecars report them.
 func identity(c series.Call) map[string]string {
 	s := series.State{Modes: map[series.Ref]mesh.Mode{c.From.Ref: mesh.ModeSidecar, c.To.Ref: mesh.ModeSidecar}}
-	all, err := series.Emit(c, s)
+	family := "istio_requests_total"
+	if c.Protocol == series.TCP {
+		family = "istio_tcp_connections_opened_total"
+	}
+	all, err := series.EmitFamily(c, s, family)
 	if err != nil {
 		return nil
 	}
@@ -401,27 +318,3 @@ func identity(c series.Call) map[string]string {
 	}
 	return nil
 }
-
-// waysKey tells flows apart that go different sets of ways.
-func (f *flow) waysKey() string {
-	var all []string
-	for _, at := range f.ways {
-		for _, w := range at.all {
-			all = append(all, w.name(f))
-		}
-	}
-	first := all[0]
-	var standing []string
-	for _, at := range f.ways {
-		for _, w := range at.standing() {
-			standing = append(standing, w.name(f))
-		}
-	}
-	slices.Sort(all)
-	slices.Sort(standing)
-	last := f.ways[len(f.ways)-1].standing()
-	return fmt.Sprint(f.call.Protocol, f.gateway, f.quiet, len(f.quietWaypoints), first, slices.Compact(all), slices.Compact(standing), last[len(last)-1].name(f))
-}
-
-// name is the way in the notation of the facts.
-func (w way) name(f *flow) string { return w.state(f).Name }

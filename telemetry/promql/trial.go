@@ -160,6 +160,8 @@ func together(trials []Trial, build func(t Trial) (Rewrite, bool), tried map[str
 type Asks struct {
 	// Calls and Proxies say that it selects metrics of calls, and of what belongs to no call.
 	Calls, Proxies bool
+	// Requests says that it asks for metrics of requests only, which nobody reports of TCP.
+	Requests bool
 	// Absent says that it watches for absence, or subtracts one set from another.
 	Absent bool
 	// Selectors of the query and of the rules that it rests on.
@@ -172,13 +174,16 @@ func AskedBy(q *Query, rules []Rule) (Asks, error) {
 	if err != nil {
 		return Asks{}, err
 	}
-	var a Asks
+	a := Asks{Requests: true}
 	for _, l := range leaves(q, order) {
 		a.Selectors = append(a.Selectors, l.Selector)
 		calls := false
 		for _, f := range series.Families() {
 			for _, suffix := range []string{"", "_bucket", "_sum", "_count"} {
-				calls = calls || l.named(f.Name+suffix)
+				if l.named(f.Name + suffix) {
+					calls = true
+					a.Requests = a.Requests && f.Request
+				}
 			}
 		}
 		a.Calls, a.Proxies = a.Calls || calls, a.Proxies || !calls
