@@ -36,7 +36,9 @@ type lane struct {
 	bench *promql.Bench
 	// states by the index of a way of the flow; -1 for those that it does not have. Today's is state 0.
 	states []int
-	why    string
+	// steps are the states of the steps, as far as they were looked at; only of calls at once.
+	steps []int
+	why   string
 }
 
 func newBenches(rules []promql.Rule) *benches {
@@ -282,6 +284,9 @@ func takes(s promql.Selector, f *flow, q *source.Query) bool {
 		}
 		if m.Name == "app" && !m.Matches(f.call.To.App) && !m.Matches(f.call.From.App) {
 			return false
+		}
+		if m.Name == "pod" && !m.Matches(f.call.To.Name+"-0") && !m.Matches(f.call.From.Name+"-0") {
+			return false // pods of the model are called like this
 		}
 	}
 	return true

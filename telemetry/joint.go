@@ -18,8 +18,14 @@ import (
 // maxFlowsJointly bounds how many calls are looked at at once.
 const maxFlowsJointly = 10
 
+// jointTrial is a trial with several calls in one Prometheus.
+type jointTrial struct {
+	promql.Trial
+	lane *lane
+}
+
 // jointly are trials with all calls of the query in one Prometheus, calls that it does not select among them.
-func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
+func (w *world) jointly(j *judgement, b *benches) []jointTrial {
 	if len(j.some) == 0 || len(w.flows) < 2 {
 		return nil
 	}
@@ -35,7 +41,7 @@ func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
 			counted = append(counted, f)
 		}
 	}
-	var out []promql.Trial
+	var out []jointTrial
 	for _, some := range [][]*flow{flows, counted} {
 		if len(some) < 2 || len(out) > 0 && len(some) == len(flows) {
 			continue
@@ -46,7 +52,7 @@ func (w *world) jointly(j *judgement, b *benches) []promql.Trial {
 		}
 		q, err := promql.ParseFilled(j.text, fillFor(j.q, j.some[0], nil))
 		if err == nil {
-			out = append(out, promql.Trial{Bench: l.bench, Query: q})
+			out = append(out, jointTrial{promql.Trial{Bench: l.bench, Query: q}, l})
 		}
 	}
 	return out
@@ -86,9 +92,11 @@ func (b *benches) jointBench(w *world, flows []*flow) *lane {
 	b.joint[key.String()] = l
 	var states []series.State
 	for i := range last {
-		if n := c.index[i]; n == len(states) {
+		n := c.index[i]
+		if n == len(states) {
 			states = append(states, c.states[n])
 		}
+		l.steps = append(l.steps, n)
 	}
 	if l.why = c.why; l.why == "" && len(states) < 2 {
 		l.why = "nothing changes while all of them are counted"
@@ -103,13 +111,47 @@ func (b *benches) jointBench(w *world, flows []*flow) *lane {
 	return l
 }
 
+// judgeJointly judges a query that is unaffected for each kind of call by itself: a ratio may still change when some
+// calls count for more than they did, and others do not.
+func (w *world) judgeJointly(j *judgement, b *benches) {
+	for _, t := range w.jointly(j, b) {
+		steps := make([]step, len(w.steps))
+		worst := promql.Unaffected
+		for i := range steps {
+			steps[i] = step{finding: &promql.Finding{Verdict: promql.Unaffected}}
+			if i < len(t.lane.steps) && t.lane.steps[i] > 0 {
+				f := t.Bench.Judge(t.Query, 0, t.lane.steps[i])
+				if f.Verdict == promql.CannotTell {
+					continue
+				}
+				if f.Verdict != promql.Unaffected {
+					f.Reason = "the calls that it counts do not all count for as much as before, compared with each other: " + f.Reason
+				}
+				steps[i].finding = &f
+				if worse(f.Verdict) > worse(worst) {
+					worst = f.Verdict
+				}
+			}
+		}
+		if worst != promql.Unaffected {
+			j.spans = nil
+			j.fold(map[string][]step{"": steps}, nil)
+			j.silentL4 = nil
+			return
+		}
+	}
+}
+
 // rewriteAll is the smallest rewrite that is right for each kind of call and for all of them at once.
 func (a *analysis) rewriteAll(j *judgement, trials []promql.Trial, b *benches) promql.Rewrite {
 	r := promql.RewriteAll(trials, j.names)
-	if len(r.Edits)+len(r.Variable) == 0 {
+	if r.Form == promql.NoForm || len(r.Edits)+len(r.Variable) == 0 && len(r.Failed) > 0 {
 		return r
 	}
-	all := a.world.jointly(j, b)
+	var all []promql.Trial
+	for _, t := range a.world.jointly(j, b) {
+		all = append(all, t.Trial)
+	}
 	if len(promql.Check(all, r)) == 0 {
 		return r
 	}

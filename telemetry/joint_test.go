@@ -2,6 +2,7 @@ package telemetry_test
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 
@@ -87,5 +88,45 @@ func TestARewriteIsProvedOnAllCallsAtOnce(t *testing.T) {
 				t.Errorf("form %s is called proved:\n%s", w.Form, w.Query)
 			}
 		})
+	}
+}
+
+// For each caller by itself a ratio without reporter is what it was: both halves are counted twice, or both once. For
+// all callers it is not: those that count once weigh less than those that still count twice (Q07).
+func TestARatioOfCallsThatWeighDifferently(t *testing.T) {
+	text := rule(`sum(rate(istio_requests_total{destination_service_name="reviews",response_code=~"5.."}[5m])) / sum(rate(istio_requests_total{destination_service_name="reviews"}[5m])) > 0.05`)
+	q := newShop(t, mixed).one(t, "f.yaml", text)
+	if q.Verdict == api.TelemetryUnaffected || q.Rewrite == nil || !q.Rewrite.Proved {
+		t.Errorf("%s: %s\n%+v", q.Verdict, q.Why, q.Rewrite)
+	}
+	// With all clients in one step nothing weighs more than anything else at any time.
+	if q := newShop(t, clientsFirst).one(t, "f.yaml", text); q.Verdict != api.TelemetryUnaffected {
+		t.Errorf("clients first: %s: %s", q.Verdict, q.Why)
+	}
+}
+
+// How many pods there are is not in the model, so an alert on fewer than a number is judged by whether the number falls.
+func TestFewerProxiesThanANumber(t *testing.T) {
+	for _, n := range []string{"1", "3", "50"} {
+		for _, expr := range []string{`count(kube_pod_container_status_ready{namespace="shop",container="istio-proxy"} == 1) < ` + n, `sum(envoy_cluster_upstream_cx_active{cluster_name="xds-grpc"}) < ` + n} {
+			if q := newShop(t, mixed).one(t, "f.yaml", rule(expr)); q.Verdict != api.TelemetryFiresFalsely {
+				t.Errorf("%s: %s: %s", expr, q.Verdict, q.Why)
+			}
+		}
+	}
+}
+
+// A selector by pod tells services apart that go the same ways.
+func TestPodsTellServicesApart(t *testing.T) {
+	for svc, others := range map[string]string{"reviews": "orders", "orders": "reviews"} {
+		q := newShop(t, clientsFirst).one(t, "f.json", panel(`sum by (pod) (rate(istio_requests_total{reporter="destination",pod=~"`+svc+`-.*"}[5m]))`))
+		if q.Verdict != api.TelemetryGoesSilent {
+			t.Errorf("%s: %s: %s", svc, q.Verdict, q.Why)
+		}
+		for _, s := range q.Spans {
+			if slices.Contains(s.Services, "shop/"+others) {
+				t.Errorf("%s is said to be about %v", svc, s.Services)
+			}
+		}
 	}
 }

@@ -193,6 +193,9 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, asks promql.Asks, 
 	w.sameNothing(s.found)
 	j.names = namesOf(groups)
 	j.fold(w.lay(groups, s.found))
+	if j.verdict == promql.Unaffected {
+		w.judgeJointly(j, b)
+	}
 }
 
 // group judges the query on what one group adds to what is known. It says why nothing can be said.

@@ -4,6 +4,8 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/prometheus/prometheus/promql/parser"
+
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/telemetry/promql"
 	"github.com/ambientplan/ambientplan/telemetry/series"
@@ -43,7 +45,7 @@ func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
 	found := make([]promql.Finding, len(t.states))
 	for i := range t.states {
 		if i > 0 {
-			found[i] = bench.Judge(q, 0, i)
+			found[i] = fewerThan(q, bench.Judge(q, 0, i))
 			j.evaluated++
 		}
 	}
@@ -70,6 +72,28 @@ func (w *world) judgeTogether(j *judgement, rough *promql.Query, b *benches) {
 	j.trials = []promql.Trial{{Bench: bench, Query: q}}
 	j.whole = j.trials
 	j.names = namesOf([]group{{flows: t.flows}})
+}
+
+// fewerThan is for alerts on fewer proxies, targets or injections than a number. The model has one pod of each workload
+// that stands for others, so on which side of the number they are says nothing: what falls as the plan goes on reaches
+// it (Q47, Q48, Q50).
+func fewerThan(q *promql.Query, f promql.Finding) promql.Finding {
+	c, ok := q.Expr.(*parser.BinaryExpr)
+	if !ok || c.Op != parser.LSS && c.Op != parser.LTE || len(f.Before) != 1 || len(f.After) > 1 {
+		return f
+	}
+	if _, number := c.RHS.(*parser.NumberLiteral); !number {
+		return f
+	}
+	switch {
+	case len(f.After) == 1 && f.After[0].Value < f.Before[0].Value:
+		f.Verdict = promql.FiresFalsely
+		f.Reason = "what it counts falls while nothing is wrong; where the threshold lies must be compared with the real number of pods: " + f.Reason
+	case len(f.After) == 1 && f.Verdict == promql.GoesSilent && f.After[0].Value > f.Before[0].Value:
+		f.Verdict = promql.ChangesMeaning
+		f.Reason = "it counts others than before; where the threshold lies must be compared with the real number of pods: " + f.Reason
+	}
+	return f
 }
 
 // choice is the part of the mesh that stands for all of it.
