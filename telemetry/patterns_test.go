@@ -260,10 +260,12 @@ spec:
 			`sum(rate(istio_requests_total{reporter="destination",pod="$pod"}[5m]))`), `"id":1,`, `"id":1,"repeat":"pod",`, 1)},
 		{"Q77", strings.Replace(panel(`sum(increase(istio_requests_total{reporter="destination",destination_service_name="SERVICE"}[$__range]))`), `"panels"`, `"annotations":{"list":[{"name":"versions","datasource":{"type":"prometheus","uid":"p"},"enable":true,"expr":"count by (tag) (istio_build{component=\"proxy\"})"}]},"panels"`, 1)},
 		{"Q78", strings.Replace(panel(`sum(`+calls+`)`), `"uid":"pattern"`, `"uid":"LJ_uJAvmk","gnetId":7636`, 1)},
-		{"Q79", `resource "datadog_monitor" "errors" {
-  type  = "query alert"
-  query = "sum(last_5m):sum:istio.mesh.request.count.total{response_code:5*}.as_count() > 10"
-}
+		{"Q79", `apiVersion: datadoghq.com/v1alpha1
+kind: DatadogMonitor
+metadata: {name: errors, namespace: shop}
+spec:
+  type: query alert
+  query: "sum(last_5m):sum:istio.mesh.request.count.total{response_code:5*}.as_count() > 10"
 `},
 		{"Q80", "SELECT rate(count(istio_requests_total), 1 minute) FROM Metric WHERE reporter='destination'\n"},
 		{"Q81", `import { check } from 'k6';
