@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/mesh"
@@ -48,6 +49,8 @@ type analysis struct {
 	in     Input
 	world  *world
 	report *api.TelemetryReport
+	// alikes are queries by what their judgement depends on.
+	alikes map[likeKey]*judged
 	// judged by query; recorded are rewrites of recording rules that were proved, by metric.
 	judged   []*judged
 	recorded map[string]*judged
@@ -76,6 +79,8 @@ type judged struct {
 	// rewrite that is right on more of these.
 	whileRunning []promql.Failure
 	strict       *promql.Rewrite
+	// compared says that the query compares its result with a number.
+	compared bool
 	// written says that the file can be edited in place, notWritten why not.
 	written    bool
 	notWritten string
@@ -88,7 +93,7 @@ type judged struct {
 func Analyze(ctx context.Context, in Input) (*Result, error) {
 	a := &analysis{
 		in: in, world: newWorld(in.State, in.Planes, in.Plan.Calls), recorded: map[string]*judged{},
-		edits: map[*source.File][]span.Edit{}, values: map[*source.Variable]map[string]string{},
+		alikes: map[likeKey]*judged{}, edits: map[*source.File][]span.Edit{}, values: map[*source.Variable]map[string]string{},
 		report: &api.TelemetryReport{
 			TypeMeta: api.TypeMeta{APIVersion: api.APIVersion, Kind: "TelemetryReport"}, Plan: in.Plan.Digest,
 			Queries: []api.TelemetryQuery{}, Findings: []api.TelemetryFinding{}, Notes: []api.TelemetryNote{},
@@ -195,8 +200,16 @@ func (a *analysis) rewrittenRules(rules []promql.Rule) []promql.Rule {
 
 // one judges a query and looks for a rewrite.
 func (a *analysis) one(x fileQuery, old, fresh *benches) {
+	key, same := likeness(x.q)
+	if have := a.alikes[key]; same && have != nil {
+		a.again(have, x)
+		return
+	}
 	j := &judged{judgement: a.world.judge(x.q, old), file: x.file}
 	a.judged = append(a.judged, j)
+	if same {
+		a.alikes[key] = j
+	}
 	if j.verdict == promql.Unaffected || j.verdict == promql.AlreadyDead || len(j.trials) == 0 {
 		return
 	}
@@ -232,13 +245,50 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if x.q.Role == source.Recording && a.worthWriting(&r) && r.Factor == 1 {
 		a.recorded[x.q.Record] = j
 	}
-	if a.worthWriting(&r) {
-		if _, compared := trials[0].Query.Compared(); r.Factor != 1 && (!compared || j.prefix > 0) {
-			j.notWritten = fmt.Sprintf("its value would be %g times smaller: change the file together with thresholds and titles that stand outside of the query", r.Factor)
-			return
-		}
-		a.edit(j)
+	_, j.compared = trials[0].Query.Compared()
+	a.settle(j)
+}
+
+// settle decides whether a rewrite is written.
+func (a *analysis) settle(j *judged) {
+	if j.rewrite == nil || !a.worthWriting(j.rewrite) {
+		return
 	}
+	if j.rewrite.Factor != 1 && (!j.compared || j.prefix > 0) {
+		j.notWritten = fmt.Sprintf("its value would be %g times smaller: change the file together with thresholds and titles that stand outside of the query", j.rewrite.Factor)
+		return
+	}
+	a.edit(j)
+}
+
+// likeKey is what a judgement depends on, besides the mesh and the plan.
+type likeKey struct {
+	text, scope  string
+	role         source.Role
+	hold, keep   time.Duration
+	selectorOnly bool
+	threshold    source.Threshold
+}
+
+// likeness is the key of queries that are judged alike: copies of dashboards and rules are common. Queries with
+// variables depend on the definitions of these as well, and recording rules on each other.
+func likeness(q *source.Query) (likeKey, bool) {
+	k := likeKey{q.Expr, q.Scope, q.Role, q.For, q.KeepFiring, q.SelectorOnly, source.Threshold{}}
+	if q.Threshold != nil {
+		k.threshold = *q.Threshold
+	}
+	return k, q.Expr != "" && len(q.Variables) == 0 && q.Role != source.Recording
+}
+
+// again takes over what was found out about a query that reads the same.
+func (a *analysis) again(have *judged, x fileQuery) {
+	judgement := *have.judgement
+	judgement.q = x.q
+	j := *have
+	j.judgement, j.file = &judgement, x.file
+	j.written, j.notWritten = false, ""
+	a.judged = append(a.judged, &j)
+	a.settle(&j)
 }
 
 // mendedBelow looks whether a recording rule on which nothing was rewritten is mended by what it rests on.
@@ -413,9 +463,6 @@ func (a *analysis) note(file string, line int, kind, text string) {
 // stepOf names a state of the plan.
 func (a *analysis) stepOf(i int) api.TelemetryStep { return a.world.steps[i] }
 
-func (a *analysis) words(s api.TelemetryStep) string {
-	return fmt.Sprintf("wave %d/%s", s.Wave, s.Step)
-}
 
 func plural(n int, what string) string {
 	if n == 1 {

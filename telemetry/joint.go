@@ -120,7 +120,7 @@ func (w *world) judgeJointly(j *judgement, b *benches) {
 		for i := range steps {
 			steps[i] = step{finding: &promql.Finding{Verdict: promql.Unaffected}}
 			if i < len(t.lane.steps) && t.lane.steps[i] > 0 {
-				f := t.Bench.Judge(t.Query, 0, t.lane.steps[i])
+				f := j.asked(t.Bench.Judge(t.Query, 0, t.lane.steps[i]))
 				if f.Verdict == promql.CannotTell {
 					continue
 				}
