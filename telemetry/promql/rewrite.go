@@ -364,6 +364,9 @@ func (a attempt) factor() bool {
 		r.Factor = 1
 		return true
 	}
+	if comparesWithin(a.q) {
+		return false // another threshold would have to be divided as well
+	}
 	if c, ok := unwrap(a.q.Expr).(*parser.BinaryExpr); ok && c.Op.IsComparisonOperator() {
 		if threshold, ok := unwrap(c.RHS).(*parser.NumberLiteral); ok {
 			p := threshold.PositionRange()
@@ -373,6 +376,17 @@ func (a attempt) factor() bool {
 		}
 	}
 	return true
+}
+
+// comparesWithin says that the query compares something besides its result.
+func comparesWithin(q *Query) bool {
+	top, found := unwrap(q.Expr), false
+	parser.Inspect(q.Expr, func(n parser.Node, _ []parser.Node) error {
+		b, ok := n.(*parser.BinaryExpr)
+		found = found || ok && b.Op.IsComparisonOperator() && parser.Node(b) != parser.Node(top)
+		return nil
+	})
+	return found
 }
 
 // unequal says how the rewrite in a state differs from the original on the old model; "" when it does not.
