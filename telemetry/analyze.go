@@ -463,7 +463,6 @@ func (a *analysis) note(file string, line int, kind, text string) {
 // stepOf names a state of the plan.
 func (a *analysis) stepOf(i int) api.TelemetryStep { return a.world.steps[i] }
 
-
 func plural(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
