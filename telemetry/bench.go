@@ -279,18 +279,43 @@ func takes(s promql.Selector, f *flow, q *source.Query) bool {
 			}
 			continue
 		}
-		if m.Name == "namespace" && !m.Matches(f.call.To.Namespace) && !m.Matches(f.call.From.Namespace) {
+		if targets := f.targets(m.Name); targets != nil && !slices.ContainsFunc(targets, m.Matches) {
 			return false
-		}
-		if m.Name == "app" && !m.Matches(f.call.To.App) && !m.Matches(f.call.From.App) {
-			return false
-		}
-		if m.Name == "pod" && !m.Matches(f.call.To.Name+"-0") && !m.Matches(f.call.From.Name+"-0") {
-			return false // pods of the model are called like this
 		}
 	}
 	return true
 }
+
+// targets are what a label of the scrape target may be for those who report a call: the pods at both ends, waypoints on
+// the way, and ztunnel; nil for labels that are not asked about.
+func (f *flow) targets(label string) []string {
+	from, to := f.call.From, f.call.To
+	var out []string
+	switch label {
+	case "namespace":
+		out = []string{from.Namespace, to.Namespace, ztunnelNamespace}
+	case "app":
+		return []string{from.App, to.App, "ztunnel", ""}
+	case "pod":
+		// Pods of the model are called like this.
+		out = []string{from.Name + "-0", to.Name + "-0", "ztunnel-" + to.Namespace + "-" + to.Name + "-0"}
+	default:
+		return nil
+	}
+	for _, w := range f.ways {
+		switch {
+		case w.waypoint.Name == "":
+		case label == "namespace":
+			out = append(out, w.waypoint.Namespace)
+		default:
+			out = append(out, w.waypoint.Name+"-0")
+		}
+	}
+	return out
+}
+
+// ztunnelNamespace is where the model has ztunnel.
+const ztunnelNamespace = "istio-system"
 
 // admits says whether a matcher that names variables admits a value when they are filled in for the call.
 func admits(m *labels.Matcher, value string, f *flow, q *source.Query) bool {
