@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 	"time"
 
@@ -226,6 +227,9 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	if r.Form == promql.NoForm && r.Connections == "" && len(r.Offers) == 0 {
 		return
 	}
+	if why := outOfScope(j, r); why != "" {
+		r.Failed = append(r.Failed, promql.Failure{State: "namespace=" + strconv.Quote(x.q.Scope), Reason: why})
+	}
 	j.rewrite = &r
 	if len(r.Edits)+len(r.Variable) > 0 && len(every) > 0 && j.prefix == 0 {
 		if j.whileRunning = promql.Check(every, r); len(j.whileRunning) > len(r.Failed) {
@@ -247,6 +251,23 @@ func (a *analysis) one(x fileQuery, old, fresh *benches) {
 	}
 	_, j.compared = trials[0].Query.Compared()
 	a.settle(j)
+}
+
+// outOfScope says what a rewrite rests on that the monitoring keeps from the query, when it adds a namespace to each
+// selector; the proof knows nothing of that.
+func outOfScope(j *judged, r promql.Rewrite) string {
+	if j.q.Scope == "" || len(r.Edits)+len(r.Variable) == 0 {
+		return ""
+	}
+	for _, w := range j.names.Waypoints {
+		if w.Namespace != j.q.Scope {
+			return "the monitoring adds the namespace to each selector, and the waypoint " + w.String() + " is in another one"
+		}
+	}
+	if r.Form != promql.N && r.Form != promql.D {
+		return "the monitoring adds the namespace to each selector, so that what clients of other namespaces report is not seen"
+	}
+	return ""
 }
 
 // settle decides whether a rewrite is written.

@@ -89,7 +89,7 @@ func (b *benches) lane(f *flow, some []int) *lane {
 func fillFor(q *source.Query, f *flow, choice map[string]string) func(string) string {
 	var pairs []string
 	for _, v := range q.Variables {
-		value := valueFor(v, f)
+		value := valueFor(v, q, f)
 		if c, ok := choice[v.Name]; ok {
 			value = c
 		}
@@ -105,9 +105,13 @@ func fillFor(q *source.Query, f *flow, choice map[string]string) func(string) st
 // anything matches every value, where a regular expression stands.
 const anything = ".*"
 
-func valueFor(v *source.Variable, f *flow) string {
+func valueFor(v *source.Variable, q *source.Query, f *flow) string {
+	label := v.Label
+	if label == "" && v.Kind == source.Given && len(v.Values) == 0 {
+		label = comparedWith(v, q.Expr)
+	}
 	if f != nil {
-		if value, ok := f.labels[v.Label]; ok && v.Label != "" {
+		if value, ok := f.labels[label]; ok && label != "" {
 			return value
 		}
 	}
@@ -136,6 +140,23 @@ func valueFor(v *source.Variable, f *flow) string {
 	case source.Queried, source.VariableUnknown:
 	}
 	return anything
+}
+
+// comparedWith is the label that a text compares a variable with, as in destination_workload="{{ target }}"; "" for none.
+func comparedWith(v *source.Variable, text string) string {
+	for _, s := range v.Spellings {
+		at := strings.Index(text, `"`+s+`"`)
+		if at < 0 {
+			continue
+		}
+		before := strings.TrimRight(text[:at], " ")
+		name := strings.TrimRight(strings.TrimSuffix(strings.TrimSuffix(before, "=~"), "="), " ")
+		if name == before || strings.HasSuffix(name, "!") {
+			continue
+		}
+		return name[strings.LastIndexFunc(name, func(r rune) bool { return r != '_' && (r < 'a' || r > 'z') })+1:]
+	}
+	return ""
 }
 
 // joined is how Grafana writes several values into a regular expression.
@@ -321,7 +342,7 @@ const ztunnelNamespace = "istio-system"
 func admits(m *labels.Matcher, value string, f *flow, q *source.Query) bool {
 	text := m.Value
 	for i, v := range q.Variables {
-		text = strings.ReplaceAll(text, fmt.Sprintf("%s%d.", stands, i), valueFor(v, f))
+		text = strings.ReplaceAll(text, fmt.Sprintf("%s%d.", stands, i), valueFor(v, q, f))
 	}
 	filled, err := labels.NewMatcher(m.Type, m.Name, text)
 	return err == nil && filled.Matches(value)
