@@ -131,10 +131,10 @@ func (b *Bench) Judge(q *Query, before, after int) Finding {
 	return f
 }
 
-// dead is a metric of the query that nobody emits any more.
+// dead is a metric that nobody emits any more and that the query cannot do without: one side of an "or" it can.
 func (j judge) dead() string {
 	for _, l := range j.leaves {
-		if class, _ := classify(l.Selector); class == classDead {
+		if class, _ := classify(l.Selector); class == classDead && !l.alternative() {
 			return l.Metric
 		}
 	}

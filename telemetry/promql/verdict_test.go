@@ -181,3 +181,21 @@ func TestEvidence(t *testing.T) {
 		})
 	}
 }
+
+// "new metric or old metric" is a living query, also where the traffic has nothing of the new one; a ratio with a dead
+// metric is dead.
+func TestOneSideOfAnOrMayBeDead(t *testing.T) {
+	for text, want := range map[string]promql.Verdict{
+		`sum(rate(istio_request_duration_milliseconds_count{source_workload="nobody"}[5m])) or sum(rate(istio_request_duration_seconds_count[5m]))`: promql.CannotTell,
+		`sum(rate(istio_requests_total[5m])) / sum(rate(istio_request_duration_seconds_count[5m]))`:                                                 promql.AlreadyDead,
+		`sum(rate(istio_request_duration_seconds_count[5m]))`:                                                                                       promql.AlreadyDead,
+	} {
+		q, err := promql.Parse(text)
+		if err != nil {
+			t.Fatal(err)
+		}
+		if got := promql.Judge(q, worlds()[0], worlds()[4], promql.Input{Traffic: probed()}); got.Verdict != want {
+			t.Errorf("%s: %s (%s), want %s", text, got.Verdict, got.Reason, want)
+		}
+	}
+}
