@@ -63,7 +63,7 @@ func newShop(t testing.TB, moves []move, more ...string) shop {
 			app, version = name, "v1"
 		}
 		labels := map[string]string{"app": app, "version": version}
-		inv.Workloads = append(inv.Workloads, api.Workload{Group: "apps", APIVersion: "apps/v1", Kind: "Deployment", Namespace: ns, Name: name, PodLabels: labels, ServiceAccount: name})
+		inv.Workloads = append(inv.Workloads, api.Workload{Group: "apps", APIVersion: "apps/v1", Kind: "Deployment", Namespace: ns, Name: name, PodLabels: labels, ServiceAccount: name, PodAnnotations: annotationsOf(name), Containers: []string{name}, Ports: []api.ContainerPort{{Name: "metrics", Port: 8080}}})
 		if name == "early" || name == "late" || app != name {
 			continue
 		}
@@ -103,6 +103,14 @@ func newShop(t testing.TB, moves []move, more ...string) shop {
 		before = m
 	}
 	return s
+}
+
+// annotationsOf: prices hands its own metrics to the sidecar, which is what merging is made for.
+func annotationsOf(name string) map[string]string {
+	if name != "prices" {
+		return nil
+	}
+	return map[string]string{"prometheus.io/scrape": "true", "prometheus.io/port": "8080"}
 }
 
 func planeOf(wave int, names []string, before, m move) mesh.DataPlane {
