@@ -10,8 +10,8 @@ import (
 	"github.com/ambientplan/ambientplan/planner"
 )
 
-// BenchmarkDashboards judges Istio's own dashboards and a rule file by the plan of a generated mesh. Its x-plan is the time of that over the time of
-// making the plan in the same run.
+// BenchmarkDashboards judges Istio's own dashboard of the mesh, whose queries look at all calls, by the plan of a
+// generated mesh. Its x-plan is the time of that over the time of making the plan in the same run.
 func BenchmarkDashboards(b *testing.B) {
 	for _, pods := range []int{1500, 15000} {
 		b.Run(fmt.Sprintf("pods=%d", pods), func(b *testing.B) {
