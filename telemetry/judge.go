@@ -192,6 +192,7 @@ func (w *world) judgeCalls(j *judgement, rough *promql.Query, asks promql.Asks, 
 	}
 	w.sameNothing(s.found)
 	j.names = namesOf(groups)
+	j.names.TCP = w.tcp()
 	j.fold(w.lay(groups, s.found))
 	if j.verdict == promql.Unaffected {
 		w.judgeJointly(j, b)
@@ -345,6 +346,17 @@ func (w *world) services() map[string]bool {
 		all[f.service] = true
 	}
 	return all
+}
+
+// tcp are the names of the Services that speak TCP, for queries on connections, which all traffic has in the end.
+func (w *world) tcp() []string {
+	all := map[string]bool{}
+	for _, f := range w.flows {
+		if f.call.Protocol == series.TCP {
+			all[f.call.Service.Name] = true
+		}
+	}
+	return sortedKeys(all)
 }
 
 func namesOf(groups []group) promql.Names {
