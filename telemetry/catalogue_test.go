@@ -234,6 +234,7 @@ var catalogue = []struct{ id, want, facts, because string }{
 }
 
 func TestCatalogue(t *testing.T) {
+	t.Parallel()
 	if testing.Short() {
 		t.Skip("it judges all patterns")
 	}
@@ -254,6 +255,7 @@ func TestCatalogue(t *testing.T) {
 
 // The table holds all 81 patterns, and a reason for each verdict that is not the published one, and only for these.
 func TestCatalogueIsWholeAndSaysWhyItDiffers(t *testing.T) {
+	t.Parallel()
 	have := map[string]bool{}
 	for _, c := range catalogue {
 		have[c.id[:3]] = true
@@ -274,6 +276,7 @@ func TestCatalogueIsWholeAndSaysWhyItDiffers(t *testing.T) {
 // The simple forms, as people will read them: reviews, over the plan in which clients move first. The facts write D with
 // the names that the plan knows.
 func TestTextsOfRewrites(t *testing.T) {
+	t.Parallel()
 	const d = `reporter=~"destination|waypoint",source_principal!~".*/ns/shop/sa/waypoint",source_workload!~"waypoint"`
 	for _, tt := range []struct{ id, want string }{
 		// Clients move in one step, so that calls count twice all together: a ratio forgives that, and N is enough.
@@ -302,6 +305,7 @@ func TestTextsOfRewrites(t *testing.T) {
 
 // What decides without a person is a blocker with words for what happens then.
 func TestWhatTheWorstPatternsDo(t *testing.T) {
+	t.Parallel()
 	for _, tt := range []struct{ id, rule, effect string }{
 		{"Q67 passes", "T07", "every release passes, whatever it does"},
 		{"Q67", "T07", "every release fails its analysis and is rolled back"},

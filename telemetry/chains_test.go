@@ -21,6 +21,7 @@ const chain = `groups:
 
 // A rule on a rule on a rule: the lowest is rewritten, and what rests on it is mended by that.
 func TestWhatRestsOnARewrittenRuleIsMended(t *testing.T) {
+	t.Parallel()
 	r := newShop(t, clientsFirst).analyzed(t, map[string]string{"rules.yaml": chain})
 	if len(r.Report.Queries) != 3 {
 		t.Fatalf("%d queries", len(r.Report.Queries))
@@ -47,6 +48,7 @@ func TestWhatRestsOnARewrittenRuleIsMended(t *testing.T) {
 // A rule that counted each call twice would give half of its number: what rests on it has thresholds for the number of
 // today, so it is not mended by such a rewrite, and the rule is not rewritten behind its back.
 func TestARuleWithAnotherNumberMendsNothing(t *testing.T) {
+	t.Parallel()
 	r := newShop(t, clientsFirst).analyzed(t, map[string]string{"rules.yaml": `groups:
 - name: mesh
   rules:
@@ -71,6 +73,7 @@ func TestARuleWithAnotherNumberMendsNothing(t *testing.T) {
 
 // Rules on themselves must neither loop nor be called fine.
 func TestARuleOnItself(t *testing.T) {
+	t.Parallel()
 	r := newShop(t, clientsFirst).analyzed(t, map[string]string{"rules.yaml": `groups:
 - name: mesh
   rules:
@@ -90,6 +93,7 @@ func TestARuleOnItself(t *testing.T) {
 
 // An alert on a service that ends without a waypoint is a blocker, even if a rewrite is right until then.
 func TestARewriteThatEndsDoesNotSoothe(t *testing.T) {
+	t.Parallel()
 	q := newShop(t, mixed).one(t, "rules.yaml", rule(`sum(rate(istio_requests_total{reporter="source",destination_service_name="prices"}[5m])) < 10`))
 	if q.Severity != api.Blocker || q.Rule != "T01" {
 		t.Errorf("%s %s, rewrite %+v", q.Rule, q.Severity, q.Rewrite)
@@ -98,6 +102,7 @@ func TestARewriteThatEndsDoesNotSoothe(t *testing.T) {
 
 // Rules that name the one below twice must not double the work with each of them.
 func TestRulesOnRulesAreReadOnce(t *testing.T) {
+	t.Parallel()
 	text := "groups:\n- name: mesh\n  rules:\n  - {record: r0, expr: 'sum(rate(istio_requests_total{reporter=\"destination\"}[5m]))'}\n"
 	for i := 1; i < 10; i++ {
 		text += fmt.Sprintf("  - {record: r%d, expr: (r%d + r%d) / 2}\n", i, i-1, i-1)

@@ -39,6 +39,7 @@ func (s shop) one(t testing.TB, path, text string) api.TelemetryQuery {
 // What is right for each kind of call by itself may be wrong for all of them: these rewrites were called proved before
 // all calls were looked at at once.
 func TestARewriteIsProvedOnAllCallsAtOnce(t *testing.T) {
+	t.Parallel()
 	// late moves together with the servers, so that no sidecar ever calls an ambient server; while it waits, calls of
 	// early are counted twice by destination|waypoint, and its own once.
 	together := []move{
@@ -94,6 +95,7 @@ func TestARewriteIsProvedOnAllCallsAtOnce(t *testing.T) {
 // For each caller by itself a ratio without reporter is what it was: both halves are counted twice, or both once. For
 // all callers it is not: those that count once weigh less than those that still count twice (Q07).
 func TestARatioOfCallsThatWeighDifferently(t *testing.T) {
+	t.Parallel()
 	text := rule(`sum(rate(istio_requests_total{destination_service_name="reviews",response_code=~"5.."}[5m])) / sum(rate(istio_requests_total{destination_service_name="reviews"}[5m])) > 0.05`)
 	q := newShop(t, mixed).one(t, "f.yaml", text)
 	if q.Verdict == api.TelemetryUnaffected || q.Rewrite == nil || !q.Rewrite.Proved {
@@ -107,6 +109,7 @@ func TestARatioOfCallsThatWeighDifferently(t *testing.T) {
 
 // How many pods there are is not in the model, so an alert on fewer than a number is judged by whether the number falls.
 func TestFewerProxiesThanANumber(t *testing.T) {
+	t.Parallel()
 	for _, n := range []string{"1", "3", "50"} {
 		for _, expr := range []string{`count(kube_pod_container_status_ready{namespace="shop",container="istio-proxy"} == 1) < ` + n, `sum(envoy_cluster_upstream_cx_active{cluster_name="xds-grpc"}) < ` + n} {
 			if q := newShop(t, mixed).one(t, "f.yaml", rule(expr)); q.Verdict != api.TelemetryFiresFalsely {
@@ -118,6 +121,7 @@ func TestFewerProxiesThanANumber(t *testing.T) {
 
 // A selector by pod tells services apart that go the same ways.
 func TestPodsTellServicesApart(t *testing.T) {
+	t.Parallel()
 	for svc, others := range map[string]string{"reviews": "orders", "orders": "reviews"} {
 		q := newShop(t, clientsFirst).one(t, "f.json", panel(`sum by (pod) (rate(istio_requests_total{reporter="destination",pod=~"`+svc+`-.*"}[5m]))`))
 		if q.Verdict != api.TelemetryGoesSilent {

@@ -10,6 +10,7 @@ import (
 // A service that would be L4 only although an alert watches its requests is reported with its choices; one that gets a
 // waypoint is not, nor is one that queries about the whole mesh cover by the way.
 func TestAServiceThatLosesItsRequestMetricsIsReportedWithItsChoices(t *testing.T) {
+	t.Parallel()
 	s := newShop(t, clientsFirst)
 	s.plan.Decisions = []api.Decision{
 		{Namespace: "shop", Service: "prices", Kind: api.L4Only},

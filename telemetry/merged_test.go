@@ -9,6 +9,7 @@ import (
 // prices hands its own metrics to the sidecar. What becomes of them depends on who scrapes what, not on any query
 // (1.5): only envoy-stats, and they vanish with the sidecar; its own monitor, and their target labels change.
 func TestMetricsThatTheSidecarFetched(t *testing.T) {
+	t.Parallel()
 	const envoy = `apiVersion: monitoring.coreos.com/v1
 kind: PodMonitor
 metadata: {name: envoy-stats, namespace: monitoring}

@@ -36,6 +36,7 @@ func everyKind() []*source.File {
 
 // Where nothing is known of calls, no query on calls is called unaffected, and nothing panics.
 func TestOddMeshes(t *testing.T) {
+	t.Parallel()
 	workload := func(name string) api.Workload {
 		return api.Workload{Group: "apps", Kind: "Deployment", Namespace: "shop", Name: name, PodLabels: map[string]string{"app": name}}
 	}
@@ -92,9 +93,10 @@ func TestOddMeshes(t *testing.T) {
 
 // The report is the same however files are ordered, and each time.
 func TestTheOrderOfFilesIsNothing(t *testing.T) {
+	t.Parallel()
 	s := newShop(t, mixed)
 	var want []byte
-	for i := range 3 {
+	for i := range 2 {
 		files := everyKind()
 		rand.New(rand.NewSource(int64(i))).Shuffle(len(files), func(a, b int) { files[a], files[b] = files[b], files[a] })
 		r, err := telemetry.Analyze(context.Background(), telemetry.Input{State: s.state, Plan: s.plan, Planes: s.planes, Files: files})

@@ -8,6 +8,7 @@ import (
 
 // The monitor that is proposed must itself be one that fetches what it is for, each pod once.
 func TestTheProposedMonitorFetchesWaypointsAndZtunnel(t *testing.T) {
+	t.Parallel()
 	text, err := encodeYAML(ambientMonitor("istio-system"))
 	if err != nil {
 		t.Fatal(err)

@@ -11,6 +11,7 @@ import (
 // A Prometheus of a tenancy adds namespace="..." to each selector of a rule, after the text that was judged. Rewrites
 // that rest on what reports elsewhere are wrong there (1.4): the waypoint of the mesh is in shop.
 func TestARewriteSeesNoMoreThanItsTenant(t *testing.T) {
+	t.Parallel()
 	const prometheus = `apiVersion: monitoring.coreos.com/v1
 kind: Prometheus
 metadata: {name: k8s, namespace: monitoring}
@@ -51,6 +52,7 @@ spec:
 
 // A variable that the tool fills is known where the file says it, and every service's otherwise.
 func TestVariablesThatAToolFills(t *testing.T) {
+	t.Parallel()
 	template := func(args string) string {
 		return strings.Replace(rollout(`successCondition: result[0] >= 0.95`, `sum(rate(istio_requests_total{reporter="destination",destination_service_name="{{args.service}}"}[5m]))`), "args: [{name: service}]", args, 1)
 	}
@@ -79,6 +81,7 @@ func TestVariablesThatAToolFills(t *testing.T) {
 
 // A reporter variable that queries on connections share: its new value must change nothing for them.
 func TestASharedVariableIsGuarded(t *testing.T) {
+	t.Parallel()
 	text := chooser(`{"name":"qrep","type":"custom","query":"source,destination","multi":false,"options":[{"text":"source","value":"source"},{"text":"destination","value":"destination","selected":true}],"current":{"text":"destination","value":"destination"}}`,
 		`sum(rate(istio_requests_total{reporter=~"$qrep",destination_service_name="reviews"}[5m]))`)
 	text = strings.Replace(text, `"targets":[`, `"targets":[{"refId":"B","expr":"sum(rate(istio_tcp_sent_bytes_total{reporter=~\"$qrep\"}[5m]))"},`, 1)

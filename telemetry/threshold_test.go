@@ -10,6 +10,7 @@ import (
 // A query that counted each call twice gives half of its number when it is mended. It is written only if the threshold
 // is in it, as one number that is halved as well.
 func TestAThresholdIsHalvedOrTheQueryIsNotWritten(t *testing.T) {
+	t.Parallel()
 	const twice = `sum(rate(istio_requests_total{destination_service_name="reviews"}[5m]))`
 	for _, expr := range []string{
 		twice + ` > 1000`,
