@@ -36,6 +36,9 @@ func dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error {
 		}
 	}
 	for i := range slots {
+		if slots[i].begun {
+			continue
+		}
 		touched := slices.Clone(slots[i].Namespaces)
 		for _, e := range slots[i].Early {
 			touched = append(touched, e.Namespace)

@@ -28,10 +28,17 @@ type Input struct {
 	Tool string
 	// Digest is over the input documents.
 	Digest string
+	// Agreed are the waves of an earlier plan that this one shall keep.
+	Agreed Agreed
 }
 
 // Slot is what the schedule says of one wave.
 type Slot struct {
+	// Number of the wave, from 1; a number is missing where an earlier plan had a wave
+	// of which nothing is left.
+	Number int
+	// Name that the wave had in an earlier plan; empty for one that is new.
+	Name string
 	// Namespaces that cut over in this wave, sorted.
 	Namespaces []string
 	// Early are the steps of namespaces of later waves that must be done in this one.
@@ -40,6 +47,8 @@ type Slot struct {
 	Reasons []string
 	// NotBefore is YYYY-MM-DD, or empty without a calendar.
 	NotBefore string
+	// begun waves keep their day.
+	begun bool
 }
 
 // Plan computes the whole plan. It fails only on a contradiction in the input
@@ -79,7 +88,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 		}
 	}
 	findings = append(findings, policyNames(st, policy)...)
-	slots, cs, fs, err := Schedule(moving, ds, cs, policy, in.Now)
+	slots, cs, fs, err := Reschedule(moving, ds, cs, policy, in.Now, in.Agreed)
 	if err != nil {
 		return nil, err
 	}
@@ -98,8 +107,8 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 		}
 		waves = append(waves, foundation(st, all))
 	}
-	for i, slot := range slots {
-		waves = append(waves, makeWave(i+1, slot, spaces, steps.wave(slot)))
+	for _, slot := range slots {
+		waves = append(waves, makeWave(slot, spaces, steps.wave(slot)))
 	}
 	if steps.err != nil {
 		return nil, steps.err
@@ -215,8 +224,8 @@ func namespacesOf(st *mesh.State, ds []api.Decision) ([]api.PlanNamespace, []api
 }
 
 // makeWave puts a wave together and writes its number into its namespaces.
-func makeWave(number int, slot Slot, spaces []api.PlanNamespace, steps []api.Step) api.Wave {
-	w := api.Wave{Number: number, Name: waveName(slot.Namespaces), Namespaces: slot.Namespaces, Reasons: slot.Reasons, NotBefore: slot.NotBefore, Steps: steps}
+func makeWave(slot Slot, spaces []api.PlanNamespace, steps []api.Step) api.Wave {
+	w := api.Wave{Number: slot.Number, Name: cmp.Or(slot.Name, waveName(slot.Namespaces)), Namespaces: slot.Namespaces, Reasons: slot.Reasons, NotBefore: slot.NotBefore, Steps: steps}
 	if w.Reasons == nil {
 		w.Reasons = []string{}
 	}
@@ -227,7 +236,7 @@ func makeWave(number int, slot Slot, spaces []api.PlanNamespace, steps []api.Ste
 		if !slices.Contains(slot.Namespaces, spaces[i].Name) {
 			continue
 		}
-		spaces[i].Wave = number
+		spaces[i].Wave = slot.Number
 		w.Pods += spaces[i].Pods
 		if t := spaces[i].Team; t != "" && !slices.Contains(w.Teams, t) {
 			w.Teams = append(w.Teams, t)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -72,6 +73,12 @@ type group struct {
 // It fails with ErrContradiction when the policy puts a namespace both first and
 // last, or when its calendar leaves no day.
 func Schedule(nss []api.PlanNamespace, ds []api.Decision, cs []api.Constraint, p *api.MigrationPolicy, now time.Time) ([]Slot, []api.Constraint, []api.Finding, error) {
+	return Reschedule(nss, ds, cs, p, now, Agreed{})
+}
+
+// Reschedule is Schedule around the waves of an earlier plan: see Agreed. Without any
+// it is Schedule.
+func Reschedule(nss []api.PlanNamespace, ds []api.Decision, cs []api.Constraint, p *api.MigrationPolicy, now time.Time, agreed Agreed) ([]Slot, []api.Constraint, []api.Finding, error) {
 	if p == nil {
 		p = &api.MigrationPolicy{}
 	}
@@ -80,7 +87,7 @@ func Schedule(nss []api.PlanNamespace, ds []api.Decision, cs []api.Constraint, p
 			return nil, nil, nil, fmt.Errorf("%w: namespace %q is both in first and in last", ErrContradiction, f)
 		}
 	}
-	s := &scheduler{policy: p, cs: slices.Clone(cs), index: map[string]int{}, spaces: map[string]api.PlanNamespace{}}
+	s := &scheduler{policy: p, cs: slices.Clone(cs), index: map[string]int{}, spaces: map[string]api.PlanNamespace{}, begun: agreed.begun()}
 	for _, n := range nss {
 		s.spaces[n.Name] = n
 	}
@@ -91,9 +98,7 @@ func Schedule(nss []api.PlanNamespace, ds []api.Decision, cs []api.Constraint, p
 		s.nameGroups()
 		s.tie()
 		s.placeByPolicy()
-		for i, w := range s.fill() {
-			slots = append(slots, s.slot(i, w))
-		}
+		slots = s.slots(agreed)
 		s.early(slots)
 		s.explainCount(slots)
 		if err := dates(slots, p, now); err != nil {
@@ -105,6 +110,32 @@ func Schedule(nss []api.PlanNamespace, ds []api.Decision, cs []api.Constraint, p
 	return slots, s.cs, s.findings, nil
 }
 
+// slots fills the waves.
+func (s *scheduler) slots(agreed Agreed) []Slot {
+	var out []Slot
+	if len(agreed.Waves) == 0 {
+		for i, w := range s.fill() {
+			out = append(out, s.slot(i+1, w))
+		}
+		return out
+	}
+	kept := s.keep(agreed)
+	for _, n := range slices.Sorted(maps.Keys(kept)) {
+		if len(kept[n]) == 0 {
+			continue
+		}
+		sl := s.slot(n, kept[n])
+		if w, ok := agreed.wave(n); ok {
+			sl.Name = w.Name
+			if n <= agreed.Begun {
+				sl.NotBefore, sl.begun = w.NotBefore, true
+			}
+		}
+		out = append(out, sl)
+	}
+	return out
+}
+
 type scheduler struct {
 	policy   *api.MigrationPolicy
 	cs       []api.Constraint
@@ -112,6 +143,8 @@ type scheduler struct {
 	groups   []group
 	index    map[string]int // namespace -> group
 	findings []api.Finding
+	// begun is the wave of an earlier plan in which a namespace has begun to move.
+	begun map[string]int
 	// exact is true when no schedule under the constraints has fewer waves.
 	exact bool
 }
@@ -146,6 +179,9 @@ func (s *scheduler) relate(c *api.Constraint) relation {
 	_, b := s.spaces[c.After.Namespace]
 	switch {
 	case !a || !b || c.Before.Namespace == c.After.Namespace || movable(c.Before.Step) || c.Broken == idRoutingLost:
+		return unrelated
+	case s.begun[c.Before.Namespace] != s.begun[c.After.Namespace]:
+		// What has begun stays where it is: the order is kept or broken already, as check says.
 		return unrelated
 	case stepRank(c.Before.Step) >= 0 && stepRank(c.Before.Step) < stepRank(c.After.Step):
 		return sameOrEarlier
@@ -195,11 +231,11 @@ func (s *scheduler) calls() map[string][]string {
 	return next
 }
 
-// moving are those of the namespaces that move.
+// moving are those of the namespaces that move and have not begun to.
 func (s *scheduler) moving(names []string) []string {
 	var out []string
 	for _, n := range names {
-		if _, ok := s.spaces[n]; ok {
+		if _, ok := s.spaces[n]; ok && s.begun[n] == 0 {
 			out = append(out, n)
 		}
 	}

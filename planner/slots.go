@@ -10,13 +10,13 @@ import (
 )
 
 // slot says in words why a wave stands where it stands.
-func (s *scheduler) slot(i int, groups []int) Slot {
-	var out Slot
+func (s *scheduler) slot(number int, groups []int) Slot {
+	out := Slot{Number: number}
 	for _, g := range groups {
 		out.Namespaces = append(out.Namespaces, s.groups[g].names...)
 	}
 	slices.Sort(out.Namespaces)
-	if i == 0 && s.policy.Capacity.Namespaces == 0 {
+	if number == 1 && s.policy.Capacity.Namespaces == 0 {
 		out.Reasons = append(out.Reasons, fmt.Sprintf("the first wave is small, to learn at little risk; later ones hold up to %d namespaces unless the MigrationPolicy says otherwise", defaultWaveNamespaces))
 	}
 	for _, g := range groups {
