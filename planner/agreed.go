@@ -20,6 +20,9 @@ const (
 // them may be done: a plan that follows keeps every namespace in its wave, with
 // the wave's number and name, as long as the constraints allow it.
 type Agreed struct {
+	// Plan is the earlier plan, and Done how many of its steps stand.
+	Plan  *api.MigrationPlan
+	Done  int
 	Waves []AgreedWave
 	// Begun is the number of the last wave of which a step is done; 0 is none. What
 	// is in waves up to it never moves to another one.
@@ -34,9 +37,10 @@ type AgreedWave struct {
 	NotBefore  string
 }
 
-// AgreedOf are the waves of a plan, of which those up to the number begun have begun.
-func AgreedOf(p *api.MigrationPlan, begun int) Agreed {
-	out := Agreed{Begun: begun}
+// AgreedOf are the waves of a plan, of whose steps the first ones are done, and of whose
+// waves those up to the number begun have begun.
+func AgreedOf(p *api.MigrationPlan, done, begun int) Agreed {
+	out := Agreed{Plan: p, Done: done, Begun: begun}
 	for i := range p.Waves {
 		w := &p.Waves[i]
 		if w.Number > 0 {

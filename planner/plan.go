@@ -125,6 +125,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 	if err := Prove(ctx, st, edges, p); err != nil {
 		return nil, err
 	}
+	p.Unknowns = append(p.Unknowns, behind(in.Agreed.Plan, in.Agreed.Done, p)...)
 	settle(p, policy, in.Inventory)
 	p.Objects = Dispose(st, p)
 	return p, nil

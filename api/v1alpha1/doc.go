@@ -17,6 +17,7 @@ const (
 	KindFeatureNeeds    = "FeatureNeeds"
 	KindMigrationPolicy = "MigrationPolicy"
 	KindMigrationPlan   = "MigrationPlan"
+	KindPlanDiff        = "PlanDiff"
 )
 
 // TypeMeta is the head of every document.

@@ -21,10 +21,12 @@ type planOptions struct {
 	edges     []string
 	// monitoring are files with dashboards, alerts and the like.
 	monitoring []string
-	out        string
-	output     outputFlag
-	color      colorFlag
-	failOn     failOnFlag
+	// previous is the plan that is being followed.
+	previous string
+	out      string
+	output   outputFlag
+	color    colorFlag
+	failOn   failOnFlag
 }
 
 func newPlanCmd(s *streams) *cobra.Command {
@@ -42,6 +44,8 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 			"plan -f manifests/",
 			"plan -f manifests/ --needs needs.yaml --policy policy.yaml --out out/",
 			"plan -i inventory.yaml --edges calls.csv -o yaml > plan.yaml",
+			"# again in the middle of the migration, without moving what is agreed or done",
+			"plan -i now.yaml --previous out/ --out out-new/",
 			"# in a pipeline: fail on warnings too",
 			"plan -i inventory.yaml --fail-on warning",
 		),
@@ -54,6 +58,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	f.StringVar(&o.policy, "policy", "", "MigrationPolicy of the platform team")
 	f.StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
 	f.StringArrayVar(&o.monitoring, "monitoring", nil, "file or directory with dashboards, alerts and the like, for the checklists; can be repeated")
+	f.StringVar(&o.previous, "previous", "", "plan that people have agreed on or are following, or the directory of its tree: its waves stay where constraints allow, and what stands of it is counted as done")
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
 	o.output.add(cmd, "table", "yaml", "json")
 	o.color.add(cmd)
@@ -154,6 +159,10 @@ func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, *api
 	if err := addEdges(s, inv, o.edges); err != nil {
 		return planner.Input{}, nil, err
 	}
+	inv, agreed, err := o.follow(s, inv)
+	if err != nil {
+		return planner.Input{}, nil, err
+	}
 	needs, err := readNeeds(s, o.needs)
 	if err != nil {
 		return planner.Input{}, nil, err
@@ -176,7 +185,7 @@ func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, *api
 	planned.Unknowns = slices.Concat(inv.Unknowns, unknowns)
 	return planner.Input{
 		Inventory: &planned, Needs: append(needs, annotated...), Policy: policy,
-		Now: s.now, Tool: version, Digest: sum,
+		Now: s.now, Tool: version, Digest: sum, Agreed: agreed,
 	}, inv, nil
 }
 

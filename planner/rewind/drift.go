@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/planner/content"
 )
 
 // What happened to an object.
@@ -133,8 +134,8 @@ func (d *drifter) namespace(a, b *api.Namespace) []string {
 	x, y := clone(a.Labels), clone(b.Labels)
 	delete(x, "kubernetes.io/metadata.name") // set by every API server
 	delete(y, "kubernetes.io/metadata.name")
-	paths := differing(values(x), values(y), "metadata.labels", maxPaths)
-	paths = append(paths, differing(values(a.Annotations), values(b.Annotations), "metadata.annotations", maxPaths-len(paths))...)
+	paths := content.Differing(values(x), values(y), "metadata.labels", maxPaths)
+	paths = append(paths, content.Differing(values(a.Annotations), values(b.Annotations), "metadata.annotations", maxPaths-len(paths))...)
 	if a.Implied && !b.Implied {
 		paths = append(paths, "metadata")
 	}
@@ -151,8 +152,8 @@ func (d *drifter) workload(a, b *api.Workload) []string {
 	of := func(w *api.Workload) shape {
 		return shape{cmp.Or(w.ServiceAccount, "default"), w.HostNetwork, w.OS, w.ManualProxy}
 	}
-	paths := differing(values(a.PodLabels), values(b.PodLabels), "spec.template.metadata.labels", maxPaths)
-	paths = append(paths, differing(values(a.PodAnnotations), values(b.PodAnnotations), "spec.template.metadata.annotations", maxPaths-len(paths))...)
+	paths := content.Differing(values(a.PodLabels), values(b.PodLabels), "spec.template.metadata.labels", maxPaths)
+	paths = append(paths, content.Differing(values(a.PodAnnotations), values(b.PodAnnotations), "spec.template.metadata.annotations", maxPaths-len(paths))...)
 	x, y := of(a), of(b)
 	for _, f := range []struct {
 		path string
@@ -180,9 +181,9 @@ func samePorts(a, b []api.ContainerPort) bool {
 }
 
 func (d *drifter) service(a, b *api.Service) []string {
-	paths := differing(values(a.Labels), values(b.Labels), "metadata.labels", maxPaths)
-	paths = append(paths, differing(values(a.Annotations), values(b.Annotations), "metadata.annotations", maxPaths-len(paths))...)
-	paths = append(paths, differing(values(a.Selector), values(b.Selector), "spec.selector", maxPaths)...)
+	paths := content.Differing(values(a.Labels), values(b.Labels), "metadata.labels", maxPaths)
+	paths = append(paths, content.Differing(values(a.Annotations), values(b.Annotations), "metadata.annotations", maxPaths-len(paths))...)
+	paths = append(paths, content.Differing(values(a.Selector), values(b.Selector), "spec.selector", maxPaths)...)
 	target := func(p api.ServicePort) string { return cmp.Or(p.TargetPort, fmt.Sprint(p.Port)) }
 	ports := slices.EqualFunc(a.Ports, b.Ports, func(x, y api.ServicePort) bool {
 		return x.Name == y.Name && x.Port == y.Port && target(x) == target(y) && x.Protocol == y.Protocol && x.AppProtocol == y.AppProtocol &&
@@ -220,10 +221,10 @@ func (d *drifter) object(a, b *api.Object) []string {
 		switch k {
 		case "status", "apiVersion", "kind":
 		case "metadata":
-			paths = append(paths, differing(labelsOf(a.Content), labelsOf(b.Content), "metadata.labels", maxPaths-len(paths))...)
-			paths = append(paths, differing(istioOnly(a.Annotations()), istioOnly(b.Annotations()), "metadata.annotations", maxPaths-len(paths))...)
+			paths = append(paths, content.Differing(labelsOf(a.Content), labelsOf(b.Content), "metadata.labels", maxPaths-len(paths))...)
+			paths = append(paths, content.Differing(istioOnly(a.Annotations()), istioOnly(b.Annotations()), "metadata.annotations", maxPaths-len(paths))...)
 		default:
-			paths = append(paths, differing(a.Content[k], b.Content[k], k, maxPaths-len(paths))...)
+			paths = append(paths, content.Differing(a.Content[k], b.Content[k], k, maxPaths-len(paths))...)
 		}
 	}
 	return paths

@@ -70,20 +70,20 @@ func (x *index) before(ref api.Ref, base *api.BaseObject) api.Content {
 // a Service its selector. nil when there is none.
 func (x *index) labelled(ref api.Ref) api.Content {
 	ref = anyCluster(ref)
-	content := func(m map[string]any) api.Content { return api.Content(m) }
+
 	switch {
 	case ref.Group == "" && ref.Kind == "Namespace":
 		n := x.namespaces[ref.Name]
 		if n == nil || n.Implied {
 			return nil
 		}
-		return content(map[string]any{"metadata": metadata(n.Labels, n.Annotations)})
+		return api.Content(map[string]any{"metadata": metadata(n.Labels, n.Annotations)})
 	case ref.Group == "" && ref.Kind == "Service":
 		s := x.services[ref]
 		if s == nil {
 			return nil
 		}
-		return content(map[string]any{"metadata": metadata(s.Labels, s.Annotations), "spec": map[string]any{"selector": values(s.Selector)}})
+		return api.Content(map[string]any{"metadata": metadata(s.Labels, s.Annotations), "spec": map[string]any{"selector": values(s.Selector)}})
 	}
 	w := x.workloads[ref]
 	if w == nil {
@@ -99,7 +99,7 @@ func (x *index) labelled(ref api.Ref) api.Content {
 	default:
 		out["spec"] = map[string]any{"template": template}
 	}
-	return content(out)
+	return api.Content(out)
 }
 
 func metadata(labels, annotations map[string]string) map[string]any {

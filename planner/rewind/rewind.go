@@ -4,15 +4,17 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/planner/content"
 )
 
 // ErrOtherMesh says that nothing which a plan speaks of is in the inventory.
 var ErrOtherMesh = errors.New("nothing that the plan speaks of is in the inventory: it looks like another cluster")
 
-// changedMeanwhile is the id of the unknown that rewinding gives.
-const changedMeanwhile = "changed-meanwhile"
+// offPlan is the id of the unknowns that rewinding gives.
+const offPlan = "off-plan"
 
 // gatewayName is the label that istiod puts on what it makes for a Gateway.
 const gatewayName = "gateway.networking.k8s.io/gateway-name"
@@ -73,6 +75,9 @@ func Rewind(p *api.MigrationPlan, was, now *api.Inventory) (*Result, error) {
 	r.rewindPods(touched)
 	if len(r.out.Edges) == 0 {
 		r.out.Edges = was.Edges
+	}
+	for _, o := range res.Off {
+		r.unknown(o)
 	}
 	slices.SortFunc(r.out.Unknowns, api.Unknown.Compare)
 	res.Inventory = r.out
@@ -185,16 +190,16 @@ func (r *rewinder) off(done int, partly bool) []Off {
 // differing are the fields of the plan that differ.
 func (h *history) differing(want, live api.Content) []string {
 	if !h.fragment {
-		return differing(want["spec"], live["spec"], "spec", 5)
+		return content.Differing(want["spec"], live["spec"], "spec", 5)
 	}
 	var out []string
 	for _, f := range h.fields {
-		x, okX := lookup(want, f)
-		y, okY := lookup(live, f)
-		if okX != okY || okX && !same(x, y) {
+		x, okX := content.Lookup(want, f)
+		y, okY := content.Lookup(live, f)
+		if okX != okY || okX && !content.Same(x, y) {
 			at := ""
 			for _, k := range f {
-				at = join(at, k)
+				at = content.Join(at, k)
 			}
 			out = append(out, at)
 		}
@@ -217,19 +222,12 @@ func (r *rewinder) stands(h *history, live api.Content) (Place, bool) {
 func (r *rewinder) rewindObjects() {
 	gone := map[api.Ref]bool{}
 	for _, h := range r.histories {
-		live, known := r.now.now(h.ref)
-		if !known {
+		if _, known := r.now.now(h.ref); !known {
 			continue
 		}
 		if h.fragment {
 			r.restoreFields(h)
 			continue
-		}
-		_, ours := r.stands(h, live)
-		if !ours && h.first != nil {
-			r.unknown(changedMeanwhile, h.ref,
-				fmt.Sprintf("%s is not as the plan has it at any place: somebody changed or deleted it since", h.ref),
-				"the mesh is judged with the object as it was when the plan was made")
 		}
 		if h.first == nil {
 			gone[anyCluster(h.ref)] = true
@@ -261,7 +259,7 @@ func (r *rewinder) restore(h *history) {
 // restoreFields puts the plan's fields of somebody else's object back.
 func (r *rewinder) restoreFields(h *history) {
 	for _, f := range h.fields {
-		old, had := lookup(h.first, f)
+		old, had := content.Lookup(h.first, f)
 		target := r.mapOf(h.ref, f)
 		if target == nil {
 			continue
@@ -372,12 +370,18 @@ func spaceOf(r api.Ref) string {
 // mixture is what kinds of pods there are.
 func mixture(p api.PodCounts) [3]bool { return [3]bool{p.Sidecar > 0, p.Ambient > 0, p.Uncaptured > 0} }
 
-// unknown adds one to the rewound inventory.
-func (r *rewinder) unknown(id string, ref api.Ref, what, could string) {
+// unknown tells of an object that is off the plan: the rewound inventory has it as it
+// was when the plan was made, and what was done to it since is not in it.
+func (r *rewinder) unknown(o Off) {
+	what := fmt.Sprintf("%s does not stand where the migration does: %s", o.Object, o.Why)
+	if len(o.Paths) > 0 {
+		what += " (" + strings.Join(o.Paths, ", ") + ")"
+	}
 	r.out.Unknowns = append(r.out.Unknowns, api.Unknown{
-		ID: id, Subject: ref, What: what, Could: could,
-		Action:   "see who changed it and why; take the change back, or plan again once the wave is finished or rolled back",
-		Evidence: []api.Evidence{{Object: ref, Source: "cluster"}},
+		ID: offPlan, Subject: o.Object, What: what,
+		Could:    "the mesh is judged with the object as it was when the plan was made, and as the steps change it",
+		Action:   "see who changed it and why; take the change back, or carry the step out for it",
+		Evidence: []api.Evidence{{Object: o.Object, Source: "cluster"}},
 	})
 }
 

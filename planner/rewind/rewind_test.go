@@ -18,6 +18,7 @@ import (
 	"github.com/ambientplan/ambientplan/internal/corpora"
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
+	"github.com/ambientplan/ambientplan/planner/diff"
 	"github.com/ambientplan/ambientplan/planner/rewind"
 )
 
@@ -246,7 +247,7 @@ func TestRewindAtEveryStep(t *testing.T) {
 			if err != nil {
 				t.Fatal(err)
 			}
-			again := plan(t, res.Inventory, planner.AgreedOf(p, res.Begun))
+			again := plan(t, res.Inventory, planner.AgreedOf(p, res.Done, res.Begun))
 			if d := cmp.Diff(core(p), core(again)); d != "" {
 				t.Errorf("the plan of the end is another one (-followed +made again):\n%s", d)
 			}
@@ -461,5 +462,56 @@ func TestUnseenKinds(t *testing.T) {
 		if d.What == rewind.Removed {
 			t.Errorf("%s is called removed, and was not seen", d.Object)
 		}
+	}
+}
+
+// TestPlanAgainHalfWay: what others changed while a migration runs is planned for, and
+// where that touches what is done the plan says so and is not complete.
+func TestPlanAgainHalfWay(t *testing.T) {
+	c, p, was, _ := halfway(t)
+	policy := func(name string, spec map[string]any) func(cluster) {
+		return func(c cluster) {
+			c[api.Ref{Group: "security.istio.io", Kind: "AuthorizationPolicy", Namespace: "bookinfo", Name: name}] = map[string]any{
+				"apiVersion": "security.istio.io/v1", "kind": "AuthorizationPolicy", "metadata": map[string]any{"name": name, "namespace": "bookinfo"}, "spec": spec}
+		}
+	}
+	l7 := map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"app": "ratings"}},
+		"rules": []any{map[string]any{"to": []any{map[string]any{"operation": map[string]any{"methods": []any{"GET"}}}}}}}
+	for _, tc := range []struct {
+		name string
+		edit func(cluster)
+		// unknown is what an unknown must say; empty when there must be none.
+		unknown string
+	}{
+		{name: "nothing", edit: func(cluster) {}},
+		{name: "a policy that has to be copied in a step that is done", edit: policy("late", l7), unknown: "wave 1 has come to step route, and there this plan has another AuthorizationPolicy bookinfo/late-waypoint: changed, "},
+		{name: "the injector's label is back", unknown: "does not stand where the migration does", edit: func(c cluster) {
+			ref := api.Ref{Kind: "Namespace", Name: "bookinfo"}
+			c[ref] = merged(deepCopy(c[ref]), map[string]any{"metadata": map[string]any{"labels": map[string]any{"istio-injection": "enabled"}}})
+		}},
+	} {
+		t.Run(tc.name, func(t *testing.T) {
+			c := maps.Clone(c)
+			tc.edit(c)
+			res, err := rewind.Rewind(p, was, c.inventory(t, "bookinfo"))
+			if err != nil {
+				t.Fatal(err)
+			}
+			again := plan(t, res.Inventory, planner.AgreedOf(p, res.Done, res.Begun))
+			d := diff.Plans(p, again)
+			var told []string
+			for _, u := range d.Unknowns {
+				told = append(told, u.Unknown.What)
+			}
+			if tc.unknown == "" {
+				if !d.Same {
+					t.Errorf("the plan is another one: %+v", d)
+				}
+				return
+			}
+			if !strings.Contains(strings.Join(told, "\n"), tc.unknown) || again.Complete || d.Same {
+				t.Errorf("complete %v, unknowns:\n%s", again.Complete, strings.Join(told, "\n"))
+			}
+		})
 	}
 }
