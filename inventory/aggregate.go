@@ -18,6 +18,7 @@ type pod struct {
 	done            bool
 	sidecar, native bool
 	hbone, ambient  bool
+	hostNetwork     bool
 	// shape is the workload that this pod alone would make.
 	shape *api.Workload
 }
@@ -41,6 +42,7 @@ func (b *builder) addPod(d *document) {
 	phase := str(c, "status", "phase")
 	p.live = phase != "" || str(c, "spec", "nodeName") != "" || str(c, "metadata", "uid") != ""
 	p.done = phase == "Succeeded" || phase == "Failed"
+	p.hostNetwork = truth(spec, "hostNetwork")
 	for _, k := range objects(spec, "containers") {
 		p.sidecar = p.sidecar || isProxy(k)
 	}
@@ -51,6 +53,14 @@ func (b *builder) addPod(d *document) {
 	}
 	if annotations["sidecar.istio.io/status"] != "" {
 		p.sidecar = true
+	}
+	if b.live {
+		if ref, _ := b.ownerOfPod(&p); b.workloads[ref] != nil {
+			if p.live {
+				count(&b.workloads[ref].Pods, &p)
+			}
+			return
+		}
 	}
 	w := &api.Workload{Cluster: b.cluster, Kind: "Pod", APIVersion: "v1", Namespace: d.namespace, Name: d.name, Labels: authoredLabels(labels)}
 	projectPodSpec(w, authoredLabels(labels), annotations, spec, "spec")

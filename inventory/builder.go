@@ -15,6 +15,9 @@ type groupKind struct{ group, kind string }
 type builder struct {
 	cluster   string
 	namespace string
+	// live is true when the objects come from a cluster, each once, and pods after what
+	// owns them.
+	live bool
 	// via is the kustomization that is being read; "" for plain files.
 	via    string
 	kinds  map[groupKind]bool
@@ -262,9 +265,11 @@ func clusterScoped(gk groupKind) bool {
 
 // keep keeps an object of a kind that an inventory asks for.
 func (b *builder) keep(d *document) error {
-	first, err := b.once(d)
-	if err != nil || !first {
-		return err
+	if !b.live {
+		first, err := b.once(d)
+		if err != nil || !first {
+			return err
+		}
 	}
 	b.count.Kept++
 	b.counts[d.gk]++

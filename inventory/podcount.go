@@ -9,7 +9,7 @@ import api "github.com/ambientplan/ambientplan/api/v1alpha1"
 func count(c *api.PodCounts, p *pod) {
 	c.Observed = true
 	c.Total++
-	if p.shape.HostNetwork {
+	if p.hostNetwork {
 		c.HostNetwork++
 	}
 	switch {

@@ -324,6 +324,9 @@ type KindCoverage struct {
 	State   CoverageState `json:"state"`
 	Count   int           `json:"count,omitempty"`
 	Reason  string        `json:"reason,omitempty"`
+	// ResourceVersion of the list that a cluster gave; empty for files. Lists of several
+	// kinds are not of one moment.
+	ResourceVersion string `json:"resourceVersion,omitempty"`
 }
 
 // GroupOf is the group part of an apiVersion; "" for the core group.

@@ -1,10 +1,17 @@
 package v1alpha1
 
+import "fmt"
+
 // KindInfo is one kind of object that an inventory asks for.
 type KindInfo struct {
 	Group    string
 	Kind     string
 	Resource string
+}
+
+// ListRule is the rule of a role that lets somebody list the kind, as it stands in YAML.
+func (k KindInfo) ListRule() string {
+	return fmt.Sprintf(`{apiGroups: [%q], resources: [%s], verbs: [list]}`, k.Group, k.Resource)
 }
 
 // Kinds lists every kind that an inventory asks for; coverage has one entry for

@@ -100,7 +100,7 @@ func (o *dashboardsOptions) run(ctx context.Context, s *streams) error {
 		return err
 	}
 	doing.stage("planning")
-	p, inv, err := o.planned(ctx, s)
+	p, inv, err := o.planned(ctx, s, doing)
 	if err != nil {
 		return err
 	}
@@ -133,7 +133,7 @@ func (o *dashboardsOptions) run(ctx context.Context, s *streams) error {
 }
 
 // planned is the plan, and the inventory with what owners say in it.
-func (o *dashboardsOptions) planned(ctx context.Context, s *streams) (*api.MigrationPlan, *api.Inventory, error) {
+func (o *dashboardsOptions) planned(ctx context.Context, s *streams, doing *progress) (*api.MigrationPlan, *api.Inventory, error) {
 	if o.made != "" {
 		p, err := decodeFile(s, o.made, api.Decode[api.MigrationPlan])
 		if err != nil {
@@ -143,7 +143,7 @@ func (o *dashboardsOptions) planned(ctx context.Context, s *streams) (*api.Migra
 		inv, err := v.readInventory(s, o.made, p)
 		return p, inv, err
 	}
-	in, inv, err := o.plan.read(ctx, s)
+	in, inv, err := o.plan.read(ctx, s, doing)
 	if err != nil {
 		return nil, nil, err
 	}

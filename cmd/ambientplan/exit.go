@@ -10,6 +10,7 @@ import (
 	"strings"
 	"unicode"
 
+	"github.com/ambientplan/ambientplan/cluster"
 	"github.com/ambientplan/ambientplan/inventory"
 )
 
@@ -46,15 +47,16 @@ func findingsErrorf(format string, args ...any) error {
 }
 
 // codeOf is the exit code of an error: what it carries, else 3 when a file could
-// not be read or written or the user interrupted, else 2.
+// not be read or written, a cluster gave no answer or the user interrupted, else 2.
 func codeOf(err error) int {
 	var exit *exitError
 	var read *inventory.ReadError
 	var path *fs.PathError
+	var away *cluster.UnreachableError
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &read), errors.As(err, &path), errors.Is(err, context.Canceled):
+	case errors.As(err, &read), errors.As(err, &path), errors.As(err, &away), errors.Is(err, context.Canceled):
 		return exitFailed
 	}
 	return exitUsage

@@ -14,25 +14,90 @@ import (
 	"github.com/spf13/cobra"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/cluster"
 	"github.com/ambientplan/ambientplan/inventory"
 )
 
 // sourceFlags say where an inventory comes from.
 type sourceFlags struct {
-	files     []string
-	namespace string
-	cluster   string
+	files      []string
+	namespace  string
+	cluster    string
+	contexts   []string
+	kubeconfig string
+	as         string
 }
 
 func (f *sourceFlags) add(cmd *cobra.Command) {
 	cmd.Flags().StringArrayVarP(&f.files, "filename", "f", nil, "file, directory (read recursively), kustomization or - for stdin; can be repeated")
 	cmd.Flags().StringVarP(&f.namespace, "namespace", "n", "", "namespace of the documents that name none (default \"default\")")
-	cmd.Flags().StringVar(&f.cluster, "cluster", "", "name of the cluster that the files describe")
+	cmd.Flags().StringVar(&f.cluster, "cluster", "", "name of the cluster in the inventory")
+	cmd.Flags().StringArrayVar(&f.contexts, "context", nil, "read the running cluster of this context of the kubeconfig; can be repeated")
+	cmd.Flags().StringVar(&f.kubeconfig, "kubeconfig", "", "kubeconfig to use; without --context its current context is read")
+	cmd.Flags().StringVar(&f.as, "as", "", "user to act as in the cluster")
 }
 
-// read reads the files into an inventory.
-func (f *sourceFlags) read(ctx context.Context, s *streams) (*api.Inventory, error) {
-	return inventory.Read(ctx, inventory.Options{Paths: f.files, Stdin: s.in, DefaultNamespace: f.namespace, Cluster: f.cluster})
+// live tells whether a running cluster is read.
+func (f *sourceFlags) live() bool { return len(f.contexts) > 0 || f.kubeconfig != "" }
+
+// check is what is wrong with the flags themselves.
+func (f *sourceFlags) check() error {
+	switch {
+	case f.live() && len(f.files) > 0:
+		return usageErrorf("-f and --context exclude each other: read the files and the cluster into an inventory each")
+	case f.live() && f.namespace != "":
+		return usageErrorf("-n belongs to -f: a cluster is read as a whole")
+	case f.live() && f.cluster != "" && len(f.contexts) > 1:
+		return usageErrorf("--cluster names one cluster; several contexts are called by their names")
+	case f.as != "" && !f.live():
+		return usageErrorf("--as belongs to --context")
+	}
+	return nil
+}
+
+// read reads the files, or the clusters, into an inventory.
+func (f *sourceFlags) read(ctx context.Context, s *streams, doing *progress) (*api.Inventory, error) {
+	if !f.live() {
+		return inventory.Read(ctx, inventory.Options{Paths: f.files, Stdin: s.in, DefaultNamespace: f.namespace, Cluster: f.cluster})
+	}
+	contexts := slices.Compact(slices.Sorted(slices.Values(f.contexts)))
+	if len(contexts) == 0 {
+		contexts = []string{""}
+	}
+	var all []*api.Inventory
+	for _, name := range contexts {
+		c, err := cluster.Connect(cluster.Options{Kubeconfig: f.kubeconfig, Context: name, Impersonate: f.as})
+		if err != nil {
+			return nil, usageErrorf("%w", err)
+		}
+		o := inventory.LiveOptions{Cluster: f.cluster, Progress: func(kind string, n int) {
+			doing.stage(fmt.Sprintf("reading %s: %d objects, now %s", c.Name(), n, kind))
+		}}
+		if len(contexts) > 1 {
+			o.Cluster = c.Name()
+		}
+		inv, err := inventory.ReadCluster(ctx, c, o)
+		if err != nil {
+			return nil, err
+		}
+		s.notef("%s: %s of %s read with %s", c.Name(), plural(inv.Documents.Kept, "object"), plural(kindsSeen(inv), "kind"), plural(c.Calls(), "request"))
+		all = append(all, inv)
+	}
+	if len(all) == 1 {
+		return all[0], nil
+	}
+	return inventory.Merge(all), nil
+}
+
+// kindsSeen counts the kinds that were listed.
+func kindsSeen(inv *api.Inventory) int {
+	n := 0
+	for _, c := range inv.Coverage {
+		if c.State == api.Complete {
+			n++
+		}
+	}
+	return n
 }
 
 // open opens a file, or stdin for "-". name is what errors call it.

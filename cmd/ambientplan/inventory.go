@@ -10,7 +10,10 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"sigs.k8s.io/yaml"
+
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/inventory"
 )
 
 type inventoryOptions struct {
@@ -18,22 +21,33 @@ type inventoryOptions struct {
 	output outputFlag
 	edges  []string
 	out    string
+	// printRBAC prints the role that reading a cluster takes, for subject and revisions.
+	printRBAC bool
+	subject   string
+	revisions []string
 }
 
 func newInventoryCmd(s *streams) *cobra.Command {
 	var o inventoryOptions
 	cmd := &cobra.Command{
-		Use:   "inventory -f PATH...",
-		Short: "Write a snapshot of what concerns the mesh in manifests",
-		Long: `inventory reads manifests, kustomizations or the output of "kubectl get -o yaml"
-into one file that holds what concerns the mesh: namespaces, workloads with what is
-in their pods, services with their protocols, and the objects of Istio and Gateway
-API. It keeps no Secret and no value of an environment variable.
+		Use:   "inventory -f PATH... | inventory --context CONTEXT...",
+		Short: "Write a snapshot of what concerns the mesh in a cluster or in manifests",
+		Long: `inventory reads a running cluster, or manifests, kustomizations and the output of
+"kubectl get -o yaml", into one file that holds what concerns the mesh: namespaces,
+workloads with what is in their pods, services with their protocols, and the objects of
+Istio and Gateway API. It keeps no Secret and no value of an environment variable.
+
+A cluster is only listed, never changed; --print-rbac prints the role that this takes.
+A kind that may not be listed is "forbidden" in the coverage, and whatever it could
+change is unknown in a plan.
 
 A document that cannot be read is listed under unknowns, with file and line, and
 the rest is still read.`,
 		Args: onlyFlags,
 		Example: s.examples(
+			"inventory --context prod --out inventory.yaml",
+			"# the role that this takes, for a service account",
+			"inventory --print-rbac --subject tools/ambientplan | kubectl apply -f -",
 			"inventory -f manifests/ --out inventory.yaml",
 			"# what is really running, pods included",
 			"inventory -f snapshot.yaml -o table",
@@ -43,10 +57,13 @@ the rest is still read.`,
 			if err := o.check(); err != nil {
 				return err
 			}
+			if o.printRBAC {
+				return o.rbac(s)
+			}
 			doing := s.progress()
 			defer doing.end()
 			doing.stage("reading")
-			inv, err := o.source.read(cmd.Context(), s)
+			inv, err := o.source.read(cmd.Context(), s, doing)
 			if err != nil {
 				return err
 			}
@@ -61,6 +78,9 @@ the rest is still read.`,
 	o.output.add(cmd, "yaml", "json", "table")
 	cmd.Flags().StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
 	cmd.Flags().StringVar(&o.out, "out", "", "write to this file instead of stdout")
+	cmd.Flags().BoolVar(&o.printRBAC, "print-rbac", false, "print the role and the binding that reading a cluster takes, and read nothing")
+	cmd.Flags().StringVar(&o.subject, "subject", "", "with --print-rbac: the user, or NAMESPACE/NAME of the service account, that is bound to the role")
+	cmd.Flags().StringArrayVar(&o.revisions, "revision", nil, "with --print-rbac: a revision of Istio besides the default one; can be repeated")
 	return cmd
 }
 
@@ -68,10 +88,39 @@ func (o *inventoryOptions) check() error {
 	if err := o.output.check(); err != nil {
 		return err
 	}
-	if len(o.source.files) == 0 {
-		return usageErrorf("say what to read with -f PATH")
+	if err := o.source.check(); err != nil {
+		return err
+	}
+	switch {
+	case o.printRBAC && (len(o.source.files) > 0 || o.source.live()):
+		return usageErrorf("--print-rbac reads nothing: leave -f and --context out")
+	case !o.printRBAC && (o.subject != "" || len(o.revisions) > 0):
+		return usageErrorf("--subject and --revision belong to --print-rbac")
+	case len(o.source.files) == 0 && !o.source.live() && !o.printRBAC:
+		return usageErrorf("say what to read with -f PATH or --context CONTEXT")
 	}
 	return oneStdin(append(slices.Clone(o.source.files), o.edges...)...)
+}
+
+// rbac prints the role that reading a cluster takes.
+func (o *inventoryOptions) rbac(s *streams) error {
+	role, binding := inventory.Role(o.revisions, o.subject)
+	for i, v := range []any{role, binding} {
+		b, err := yaml.Marshal(v)
+		if err != nil {
+			return internalErrorf("%w", err)
+		}
+		if i > 0 {
+			b = append([]byte("---\n"), b...)
+		}
+		if _, err := s.out.Write(b); err != nil {
+			return err
+		}
+	}
+	if o.subject == "" {
+		s.notef("note: put the user or service account in for REPLACE-ME, or name it with --subject")
+	}
+	return nil
 }
 
 func (o *inventoryOptions) write(s *streams, inv *api.Inventory) error {

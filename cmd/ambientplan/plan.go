@@ -32,10 +32,10 @@ type planOptions struct {
 func newPlanCmd(s *streams) *cobra.Command {
 	var o planOptions
 	cmd := &cobra.Command{
-		Use:   "plan -f PATH... | plan -i INVENTORY",
+		Use:   "plan -f PATH... | plan -i INVENTORY | plan --context CONTEXT",
 		Short: "Decide for every service, and order namespaces into waves of small commits",
-		Long: `plan reads manifests (-f) or a snapshot (-i), decides for every service whether
-ztunnel alone is enough, a waypoint is needed, the sidecar stays or a person has to
+		Long: `plan reads manifests (-f), a snapshot (-i) or a running cluster (--context), decides for
+every service whether ztunnel alone is enough, a waypoint is needed, the sidecar stays or a person has to
 decide, and orders the namespaces into waves of small steps, each with its way back.
 
 With --out it also writes the tree of kustomizations, checklists and the plan itself.`,
@@ -68,16 +68,18 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 
 // check is everything that is wrong with the flags themselves.
 func (o *planOptions) check() error {
-	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check()} {
+	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check(), o.source.check()} {
 		if err != nil {
 			return err
 		}
 	}
 	switch {
-	case len(o.source.files) == 0 && o.inventory == "":
-		return usageErrorf("say what to plan with -f PATH or -i INVENTORY")
+	case len(o.source.files) == 0 && o.inventory == "" && !o.source.live():
+		return usageErrorf("say what to plan with -f PATH, -i INVENTORY or --context CONTEXT")
 	case len(o.source.files) > 0 && o.inventory != "":
 		return usageErrorf("-f and -i exclude each other: a snapshot is what files were read into")
+	case o.source.live() && o.inventory != "":
+		return usageErrorf("--context and -i exclude each other: a snapshot is what a cluster was read into")
 	case o.inventory != "" && (o.source.namespace != "" || o.source.cluster != ""):
 		return usageErrorf("-n and --cluster belong to -f: a snapshot already names them")
 	}
@@ -92,7 +94,7 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	doing := s.progress()
 	defer doing.end()
 	doing.stage("reading")
-	in, inv, err := o.read(ctx, s)
+	in, inv, err := o.read(ctx, s, doing)
 	if err != nil {
 		return err
 	}
@@ -151,8 +153,8 @@ func (o *planOptions) addTelemetry(ctx context.Context, doing *progress, inv *ap
 // read reads all inputs and checks them against each other. It returns the
 // inventory as it is kept, call graphs included; what annotations say is read
 // from it again by whoever plans from it.
-func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, *api.Inventory, error) {
-	inv, err := o.readInventory(ctx, s)
+func (o *planOptions) read(ctx context.Context, s *streams, doing *progress) (planner.Input, *api.Inventory, error) {
+	inv, err := o.readInventory(ctx, s, doing)
 	if err != nil {
 		return planner.Input{}, nil, err
 	}
@@ -189,11 +191,11 @@ func (o *planOptions) read(ctx context.Context, s *streams) (planner.Input, *api
 	}, inv, nil
 }
 
-func (o *planOptions) readInventory(ctx context.Context, s *streams) (*api.Inventory, error) {
+func (o *planOptions) readInventory(ctx context.Context, s *streams, doing *progress) (*api.Inventory, error) {
 	if o.inventory != "" {
 		return decodeFile(s, o.inventory, api.Decode[api.Inventory])
 	}
-	return o.source.read(ctx, s)
+	return o.source.read(ctx, s, doing)
 }
 
 // print renders the result in the format asked for.

@@ -71,17 +71,9 @@ func drift(p *api.MigrationPlan, was, now *index, begun int) []Drift {
 // fromCluster tells whether an inventory was read from a cluster: no object of it
 // stands in a file.
 func fromCluster(inv *api.Inventory) bool {
-	for i := range inv.Namespaces {
-		if inv.Namespaces[i].Origin.File != "" {
-			return false
-		}
-	}
-	for i := range inv.Workloads {
-		if inv.Workloads[i].Origin.File != "" {
-			return false
-		}
-	}
-	return true
+	file := func(o api.Origin) bool { return o.File != "" && o.File != "cluster" }
+	return !slices.ContainsFunc(inv.Namespaces, func(n api.Namespace) bool { return file(n.Origin) }) &&
+		!slices.ContainsFunc(inv.Workloads, func(w api.Workload) bool { return file(w.Origin) })
 }
 
 // compare finds what is new, gone and changed of one kind of thing. differ lists the

@@ -61,8 +61,8 @@ func run(st *mesh.State, cov []api.KindCoverage, set []Rule) (Result, map[string
 
 // coverageGaps finds the kinds that were not fully seen. A kind without an
 // entry was never asked for, which is not the same as absent.
-func coverageGaps(cov []api.KindCoverage) map[mesh.Kind]string {
-	gaps := map[mesh.Kind]string{}
+func coverageGaps(cov []api.KindCoverage) map[mesh.Kind]coverageGap {
+	gaps := map[mesh.Kind]coverageGap{}
 	seen := map[[2]string]bool{}
 	for _, c := range cov {
 		seen[[2]string{c.Group, c.Kind}] = true
@@ -77,23 +77,40 @@ func coverageGaps(cov []api.KindCoverage) map[mesh.Kind]string {
 			reason += ": " + c.Reason
 		}
 		if k := mesh.KindOf(c.Group, c.Kind); k != "" {
-			gaps[k] = fmt.Sprintf("%s (%s)", c.Kind, reason)
+			gap := coverageGap{what: fmt.Sprintf("%s (%s)", c.Kind, reason), action: "add the missing files, or grant the list permission, and take the inventory again"}
+			if c.State == api.Forbidden {
+				gap.action = "take the inventory again with a role that has the rule " + ruleFor(c)
+			}
+			gaps[k] = gap
 		}
 	}
 	for _, k := range api.Kinds() {
 		if mk := mesh.KindOf(k.Group, k.Kind); mk != "" && !seen[[2]string{k.Group, k.Kind}] {
-			gaps[mk] = fmt.Sprintf("%s (not asked for)", k.Kind)
+			gaps[mk] = coverageGap{what: fmt.Sprintf("%s (not asked for)", k.Kind), action: "take the inventory again with this version"}
 		}
 	}
 	return gaps
 }
 
-func coverageUnknown(r Rule, k mesh.Kind, gap string) api.Unknown {
+// coverageGap is a kind that was not fully seen: which and why, and what to do.
+type coverageGap struct{ what, action string }
+
+// ruleFor is what a role lacks that may not list a kind.
+func ruleFor(c api.KindCoverage) string {
+	for _, k := range api.Kinds() {
+		if k.Group == c.Group && k.Kind == c.Kind && k.Resource != "" {
+			return k.ListRule()
+		}
+	}
+	return "for the ConfigMap of the mesh configuration, as `ambientplan inventory --print-rbac` shows it"
+}
+
+func coverageUnknown(r Rule, k mesh.Kind, gap coverageGap) api.Unknown {
 	return api.Unknown{
 		ID: r.ID, Subject: api.Ref{Kind: string(k), Name: "*"},
-		What:   fmt.Sprintf("rule %s (%s) could not see every %s", r.ID, r.Title, gap),
+		What:   fmt.Sprintf("rule %s (%s) could not see every %s", r.ID, r.Title, gap.what),
 		Could:  "a need or a blocker of this rule may be missing from every decision",
-		Action: "grant the list permission or add the missing files, and take the inventory again",
+		Action: gap.action,
 	}
 }
 
