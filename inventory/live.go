@@ -23,6 +23,9 @@ type LiveOptions struct {
 	Cluster string
 	// Progress is told now and then how many objects were read; nil is nobody.
 	Progress func(kind string, objects int)
+	// Each is given every object but ConfigMaps as it was read, with its status, before it
+	// is projected, from one goroutine at a time; it must not keep Pods. nil is nobody.
+	Each func(o api.Content)
 }
 
 // ReadCluster reads a running cluster into an inventory. Objects carry no place in a
@@ -138,6 +141,9 @@ func (r *liveReader) object(kind string, o api.Content) error {
 	defer r.mu.Unlock()
 	if r.objects++; r.o.Progress != nil && r.objects%progressEvery == 1 {
 		r.o.Progress(kind, r.objects)
+	}
+	if r.o.Each != nil && kind != "ConfigMap" {
+		r.o.Each(o)
 	}
 	return r.b.object(o, nil, api.Origin{File: fromCluster}, false)
 }

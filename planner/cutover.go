@@ -261,7 +261,7 @@ func (s *stepper) restart(st *step, w *api.Workload) {
 		if w.Kind == "Rollout" {
 			cmd = kubectl("get", kind, w.Name, "-n", w.Namespace)
 		}
-		st.checks = append(st.checks, api.Check{When: "after", What: fmt.Sprintf("%s %s is rolled out; its pods have no sidecar.istio.io/status and carry ambient.istio.io/redirection=enabled", w.Kind, w.Name), Command: cmd, Expect: "successfully rolled out"})
+		st.checks = append(st.checks, api.Check{When: "after", What: fmt.Sprintf("%s %s is rolled out; its pods have no sidecar.istio.io/status and carry ambient.istio.io/redirection=enabled", w.Kind, w.Name), Command: cmd, Expect: "successfully rolled out", Ask: ask(api.AskRolledOut, w.Ref())})
 	}
 }
 

@@ -81,7 +81,7 @@ func (s *stepper) activateEntries(st *step, ns string) {
 				}
 				return true
 			}, "ambient callers reach these hosts through the waypoint, which applies what sidecars applied", "L-38", "L-39")
-			st.checks = append(st.checks, api.Check{When: "after", What: "ServiceEntry " + d.Service + " is bound to its waypoint", Command: kubectl("get", "serviceentry", d.Service, "-n", ns, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True"})
+			st.checks = append(st.checks, api.Check{When: "after", What: "ServiceEntry " + d.Service + " is bound to its waypoint", Command: kubectl("get", "serviceentry", d.Service, "-n", ns, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True", Ask: ask(api.AskBound, o.Ref())})
 		}
 	}
 }

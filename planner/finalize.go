@@ -33,7 +33,7 @@ func (s *stepper) finalize(st *step, ns string) {
 		}
 	}
 	if st.spaces[ns] {
-		st.checks = append(st.checks, api.Check{When: "before", What: "the soak time of " + ns + " is over and no sidecar is left in it", Command: kubectl("get", "pods", "-n", ns, "-l", "security.istio.io/tlsMode=istio"), Expect: "No resources found"})
+		st.checks = append(st.checks, api.Check{When: "before", What: "the soak time of " + ns + " is over and no sidecar is left in it", Command: kubectl("get", "pods", "-n", ns, "-l", "security.istio.io/tlsMode=istio"), Expect: "No resources found", Ask: ask(api.AskNoSidecars, api.Ref{Kind: "Namespace", Name: ns})})
 	}
 	if policies {
 		st.checks = append(st.checks, api.Check{When: "after", What: "a request that each policy of " + ns + " allows passes, and one that it denies is refused with 403", Expect: "as before the migration"})

@@ -22,8 +22,8 @@ func foundation(st *mesh.State, namespaces []string) api.Wave {
 		What:    "Install what ambient mode needs. Nothing is captured yet.",
 		Changes: componentChanges(st),
 		Checks: []api.Check{
-			{When: "after", What: "the DaemonSets ztunnel and istio-cni-node are ready on every node", Command: "kubectl get daemonset -A", Expect: "DESIRED = READY for both"},
-			{When: "after", What: "istiod runs with PILOT_ENABLE_AMBIENT=true", Command: "kubectl get deployment -A -l app=istiod -o jsonpath='{..env[?(@.name==\"PILOT_ENABLE_AMBIENT\")].value}'", Expect: "true, once per istiod"},
+			{When: "after", What: "the DaemonSets ztunnel and istio-cni-node are ready on every node", Command: "kubectl get daemonset -A", Expect: "DESIRED = READY for both", Ask: ask(api.AskNodes, api.Ref{})},
+			{When: "after", What: "istiod runs with PILOT_ENABLE_AMBIENT=true", Command: "kubectl get deployment -A -l app=istiod -o jsonpath='{..env[?(@.name==\"PILOT_ENABLE_AMBIENT\")].value}'", Expect: "true, once per istiod", Ask: ask(api.AskIstiod, api.Ref{})},
 			{When: "after", What: "a canary pod of no importance, with a TCP and an HTTP probe, becomes ready in ambient mode on each node pool", Expect: "ready; some CNIs drop probes to captured pods (facts P-09, B-10)"},
 		},
 		Rollback: []api.RollbackStep{},
@@ -40,7 +40,7 @@ func foundation(st *mesh.State, namespaces []string) api.Wave {
 			Manual: kubectl("rollout", "restart", "deployment,statefulset,daemonset", "-n", ns),
 		})
 	}
-	restart.Checks = []api.Check{{When: "after", What: "no sidecar is left without its HBONE listener", Command: "kubectl get pods -A -l 'security.istio.io/tlsMode=istio,networking.istio.io/tunnel!=http'", Expect: "No resources found"}}
+	restart.Checks = []api.Check{{When: "after", What: "no sidecar is left without its HBONE listener", Command: "kubectl get pods -A -l 'security.istio.io/tlsMode=istio,networking.istio.io/tunnel!=http'", Expect: "No resources found", Ask: ask(api.AskHBONE, api.Ref{})}}
 	if restart.Changes == nil {
 		restart.Changes = []api.Change{}
 	}

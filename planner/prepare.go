@@ -70,7 +70,7 @@ func (s *stepper) waypoints(st *step, services []*api.Decision) {
 			}
 			st.create(o, why, size.facts...)
 		}
-		st.checks = append(st.checks, api.Check{When: "after", What: "waypoint " + w.Namespace + "/" + w.Name + " is programmed", Command: kubectl("wait", "--for=condition=Programmed", "gateway/"+w.Name, "-n", w.Namespace, "--timeout=300s"), Expect: "condition met; then two ready pods of Deployment " + w.Name})
+		st.checks = append(st.checks, api.Check{When: "after", What: "waypoint " + w.Namespace + "/" + w.Name + " is programmed", Command: kubectl("wait", "--for=condition=Programmed", "gateway/"+w.Name, "-n", w.Namespace, "--timeout=300s"), Expect: "condition met; then two ready pods of Deployment " + w.Name, Ask: ask(api.AskProgrammed, gatewayRef(w))})
 	}
 }
 

@@ -196,6 +196,7 @@ func (s *stepper) route(st *step, ns string) {
 				When: "after", What: fmt.Sprintf("%s is accepted, and the waypoint follows it", ref),
 				Command: kubectl("get", strings.ToLower(ref.Kind), ref.Name, "-n", ns, "-o", "yaml"),
 				Expect:  "in status.parents the conditions Accepted, ResolvedRefs and ResolvedWaypoints are True",
+				Ask:     ask(api.AskRoute, ref),
 			})
 		}
 	}

@@ -164,13 +164,13 @@ func (s *stepper) activate(st *step, ns string) {
 		st.fragment(svc.Ref(), "v1", svc.Owner, fields, labelPath(mesh.LabelIngressUse), "true", "ingress gateways pass it as well, instead of going past it (facts E-19, B-05)")
 		if !slices.Contains(seen, *d.Waypoint) {
 			seen = append(seen, *d.Waypoint)
-			st.checks = append(st.checks, api.Check{When: "before", What: "waypoint " + d.Waypoint.Namespace + "/" + d.Waypoint.Name + " is programmed and has at least two ready pods", Command: kubectl("get", "gateway,deployment", d.Waypoint.Name, "-n", d.Waypoint.Namespace), Expect: "PROGRAMMED=True and READY 2/2; a Service that names a waypoint which is not ready is reached directly, past every policy at the waypoint"})
+			st.checks = append(st.checks, api.Check{When: "before", What: "waypoint " + d.Waypoint.Namespace + "/" + d.Waypoint.Name + " is programmed and has at least two ready pods", Command: kubectl("get", "gateway,deployment", d.Waypoint.Name, "-n", d.Waypoint.Namespace), Expect: "PROGRAMMED=True and READY 2/2; a Service that names a waypoint which is not ready is reached directly, past every policy at the waypoint", Ask: ask(api.AskProgrammed, gatewayRef(*d.Waypoint))})
 		}
-		st.checks = append(st.checks, api.Check{When: "after", What: "Service " + d.Service + " is bound to its waypoint", Command: kubectl("get", "service", d.Service, "-n", d.Namespace, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True, reason WaypointAccepted"})
+		st.checks = append(st.checks, api.Check{When: "after", What: "Service " + d.Service + " is bound to its waypoint", Command: kubectl("get", "service", d.Service, "-n", d.Namespace, "-o", `jsonpath={.status.conditions[?(@.type=="istio.io/WaypointBound")]}`), Expect: "status True, reason WaypointAccepted", Ask: ask(api.AskBound, svc.Ref())})
 	}
 	s.activateEntries(st, ns)
 	if st.spaces[ns] {
-		st.checks = append(st.checks, api.Check{When: "after", What: "the copied policies of " + ns + " are accepted by the waypoint", Command: kubectl("get", "authorizationpolicy", "-n", ns, "-l", translate.LabelManaged+"="+translate.ManagedBy, "-o", "yaml"), Expect: "condition WaypointAccepted=True with reason Accepted on each policy with targetRefs"})
+		st.checks = append(st.checks, api.Check{When: "after", What: "the copied policies of " + ns + " are accepted by the waypoint", Command: kubectl("get", "authorizationpolicy", "-n", ns, "-l", translate.LabelManaged+"="+translate.ManagedBy, "-o", "yaml"), Expect: "condition WaypointAccepted=True with reason Accepted on each policy with targetRefs", Ask: ask(api.AskAccepted, api.Ref{Kind: "Namespace", Name: ns})})
 	}
 }
 
@@ -183,8 +183,8 @@ func (s *stepper) enrol(st *step, ns string) {
 	st.spaces[ns] = true
 	st.fragment(n.Ref(), "v1", n.Owner, namespaceFields(n), labelPath(mesh.LabelDataplaneMode), "ambient", "pods without a sidecar are captured by ztunnel from now on", "E-20", "E-21")
 	st.checks = append(st.checks,
-		api.Check{When: "before", What: "ztunnel and istio-cni run on every node that has pods of " + ns, Command: "kubectl get daemonset -A", Expect: "ztunnel and istio-cni-node: DESIRED = READY"},
-		api.Check{When: "after", What: "no pod of " + ns + " changed its mode: pods with sidecars keep them", Command: kubectl("get", "pods", "-n", ns), Expect: "no restarts, all ready"},
+		api.Check{When: "before", What: "ztunnel and istio-cni run on every node that has pods of " + ns, Command: "kubectl get daemonset -A", Expect: "ztunnel and istio-cni-node: DESIRED = READY", Ask: ask(api.AskNodes, api.Ref{})},
+		api.Check{When: "after", What: "no pod of " + ns + " changed its mode: pods with sidecars keep them", Command: kubectl("get", "pods", "-n", ns), Expect: "no restarts, all ready", Ask: ask(api.AskSidecars, n.Ref())},
 	)
 }
 
@@ -293,4 +293,12 @@ func quoteArg(a string) string {
 		return a
 	}
 	return "'" + strings.ReplaceAll(a, "'", `'\''`) + "'"
+}
+
+// ask is a check as a question to the API server.
+func ask(kind api.AskKind, object api.Ref) *api.Ask { return &api.Ask{Kind: kind, Object: object} }
+
+// gatewayRef is the Gateway of a waypoint.
+func gatewayRef(w api.WaypointRef) api.Ref {
+	return api.Ref{Group: "gateway.networking.k8s.io", Kind: "Gateway", Namespace: w.Namespace, Name: w.Name}
 }

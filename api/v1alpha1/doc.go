@@ -18,6 +18,7 @@ const (
 	KindMigrationPolicy = "MigrationPolicy"
 	KindMigrationPlan   = "MigrationPlan"
 	KindPlanDiff        = "PlanDiff"
+	KindMigrationStatus = "MigrationStatus"
 )
 
 // TypeMeta is the head of every document.

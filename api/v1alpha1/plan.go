@@ -201,6 +201,43 @@ type Check struct {
 	Expect string `json:"expect,omitempty"`
 	// When is "before" or "after" the step.
 	When string `json:"when"`
+	// Ask is the same as a question to the API server; nil for what only a person can check.
+	Ask *Ask `json:"ask,omitempty"`
+}
+
+// AskKind is a question that the API server answers. The zero value asks nothing.
+type AskKind string
+
+// Questions.
+const (
+	AskUnset AskKind = ""
+	// AskProgrammed: the Gateway is accepted and programmed, and its Deployment has two
+	// ready pods.
+	AskProgrammed AskKind = "programmed"
+	// AskBound: the Service or ServiceEntry is bound to its waypoint.
+	AskBound AskKind = "bound"
+	// AskAccepted: waypoints accept all policies of the namespace that the plan made.
+	AskAccepted AskKind = "accepted"
+	// AskRoute: the route is accepted and finds its backends.
+	AskRoute AskKind = "route"
+	// AskRolledOut: the workload is rolled out, and its pods are captured and have no sidecar.
+	AskRolledOut AskKind = "rolled-out"
+	// AskSidecars: the workloads of the namespace that have not cut over keep their sidecars.
+	AskSidecars AskKind = "sidecars"
+	// AskNoSidecars: no pod of the namespace that moves has a sidecar.
+	AskNoSidecars AskKind = "no-sidecars"
+	// AskNodes: ztunnel and istio-cni are ready on every node.
+	AskNodes AskKind = "nodes"
+	// AskIstiod: every istiod is set up for ambient mode.
+	AskIstiod AskKind = "istiod"
+	// AskHBONE: every sidecar accepts HBONE.
+	AskHBONE AskKind = "hbone"
+)
+
+// Ask is a question about an object; about the mesh when there is none.
+type Ask struct {
+	Kind   AskKind `json:"kind"`
+	Object Ref     `json:"object,omitzero"`
 }
 
 // RollbackStep is one commit on the way back.

@@ -21,35 +21,17 @@ const (
 // maxPaths bounds how many fields of one object are named.
 const maxPaths = 5
 
-// Drift is one object that is not what it was when the plan was made, for another
-// reason than the plan.
-type Drift struct {
-	Object api.Ref `json:"object"`
-	// What is "added", "removed", "changed", or "unseen" for a kind that could be read
-	// then and not now.
-	What  string   `json:"what"`
-	Paths []string `json:"paths,omitempty"`
-	// Wave in which the namespace of the object cuts over; 0 when it is in none.
-	Wave int `json:"wave,omitempty"`
-	// Begun is true when that wave has begun.
-	Begun bool `json:"begun,omitempty"`
-	// Maybe is true when the fields may be defaults that the API server has filled in:
-	// the plan was made from files.
-	Maybe bool   `json:"maybe,omitempty"`
-	Why   string `json:"why"`
-}
-
 type drifter struct {
 	wave  map[string]int
 	begun int
 	// live is true when the plan was made from a cluster too, whose API server fills
 	// in the same defaults.
 	live bool
-	out  []Drift
+	out  []api.Drift
 }
 
 // drift compares the inventory of a plan with what is left of a fresh one.
-func drift(p *api.MigrationPlan, was, now *index, begun int) []Drift {
+func drift(p *api.MigrationPlan, was, now *index, begun int) []api.Drift {
 	d := &drifter{wave: map[string]int{}, begun: begun, live: fromCluster(was.inv)}
 	for i := range p.Waves {
 		for _, n := range p.Waves[i].Namespaces {
@@ -62,7 +44,7 @@ func drift(p *api.MigrationPlan, was, now *index, begun int) []Drift {
 	compare(d, was.objects, now.objects, now, func(o *api.Object) api.Ref { return o.Ref() }, d.object)
 	d.edges(was.inv.Edges, now.inv.Edges)
 	d.kinds(was, now)
-	slices.SortFunc(d.out, func(a, b Drift) int {
+	slices.SortFunc(d.out, func(a, b api.Drift) int {
 		return cmp.Or(a.Object.Compare(b.Object), cmp.Compare(a.What, b.What), cmp.Compare(a.Why, b.Why))
 	})
 	return d.out
@@ -100,7 +82,7 @@ func compare[K comparable, T any](d *drifter, was, now map[K]*T, seen *index, re
 func (d *drifter) add(ref api.Ref, what string, paths []string) {
 	ref = anyCluster(ref)
 	wave := d.wave[spaceOf(ref)]
-	x := Drift{Object: ref, What: what, Paths: paths, Wave: wave, Begun: wave > 0 && wave <= d.begun}
+	x := api.Drift{Object: ref, What: what, Paths: paths, Wave: wave, Begun: wave > 0 && wave <= d.begun}
 	x.Maybe = what == Changed && !d.live && defaulted(ref)
 	where := "in no wave of the plan"
 	switch {
@@ -257,7 +239,7 @@ func (d *drifter) kinds(was, now *index) {
 		if c.State.Known() || !was.coverage[[2]string{c.Group, c.Kind}].Known() {
 			continue
 		}
-		d.out = append(d.out, Drift{
+		d.out = append(d.out, api.Drift{
 			Object: api.Ref{Group: c.Group, Kind: c.Kind, Name: "*"}, What: Unseen,
 			Why: fmt.Sprintf("every %s was read when the plan was made, and now they are %s: %s", c.Kind, c.State, cmp.Or(c.Reason, "nobody knows what changed")),
 		})

@@ -6,18 +6,12 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
 
-// Place is a step of a plan.
-type Place struct {
-	Wave int    `json:"wave"`
-	Step string `json:"step"`
-}
-
 // places lists the steps of a plan in their order.
-func places(p *api.MigrationPlan) []Place {
-	var out []Place
+func places(p *api.MigrationPlan) []api.StepPlace {
+	var out []api.StepPlace
 	for i := range p.Waves {
 		for j := range p.Waves[i].Steps {
-			out = append(out, Place{p.Waves[i].Number, p.Waves[i].Steps[j].Name})
+			out = append(out, api.StepPlace{Wave: p.Waves[i].Number, Step: p.Waves[i].Steps[j].Name})
 		}
 	}
 	return out

@@ -25,26 +25,18 @@ type Result struct {
 	Inventory *api.Inventory
 	// Done is how many steps of the plan stand, from the first on; Places lists all of them.
 	Done   int
-	Places []Place
-	// Partly is true when a part of the step after those stands as well.
-	Partly bool
+	Places []api.StepPlace
+	// Partly is true when a part of the step after those stands as well; Missing are the
+	// objects that the rest of it has still to change.
+	Partly  bool
+	Missing []api.Ref
 	// Begun is the number of the last wave of which anything stands; 0 is none.
 	Begun int
 	// Off are the objects that the plan changes and that do not stand where the mesh
 	// does, those of a step that stands in part left out.
-	Off []Off
+	Off []api.OffPlan
 	// Drift is what others changed since the plan was made.
-	Drift []Drift
-}
-
-// Off is an object that is neither as the plan has it nor ahead by a step.
-type Off struct {
-	Object api.Ref `json:"object"`
-	// Stands is the step after which the plan has the object as it is; nil when it never
-	// has it so.
-	Stands *Place   `json:"stands,omitempty"`
-	Paths  []string `json:"paths,omitempty"`
-	Why    string   `json:"why"`
+	Drift []api.Drift
 }
 
 // Rewind takes what stands of a plan out of the inventory now. was is the inventory
@@ -63,6 +55,9 @@ func Rewind(p *api.MigrationPlan, was, now *api.Inventory) (*Result, error) {
 	res := &Result{Places: r.places}
 	res.Done = r.position()
 	res.Partly = r.partly(res.Done)
+	if res.Partly {
+		res.Missing = r.missing(res.Done)
+	}
 	for i := range r.places {
 		if i < res.Done || i == res.Done && res.Partly {
 			res.Begun = max(res.Begun, r.places[i].Wave)
@@ -89,7 +84,7 @@ type rewinder struct {
 	plan      *api.MigrationPlan
 	was, now  *index
 	out       *api.Inventory
-	places    []Place
+	places    []api.StepPlace
 	histories []*history
 }
 
@@ -147,6 +142,18 @@ func (r *rewinder) partly(done int) bool {
 	return slices.ContainsFunc(r.histories, func(h *history) bool { return r.ahead(h, done) })
 }
 
+// missing lists the objects that the next step changes and that are not changed yet.
+func (r *rewinder) missing(done int) []api.Ref {
+	var out []api.Ref
+	for _, h := range r.histories {
+		live, known := r.now.now(h.ref)
+		if known && slices.ContainsFunc(h.turns, func(t turn) bool { return t.step == done }) && !h.matches(live, h.at(done+1)) {
+			out = append(out, h.ref)
+		}
+	}
+	return out
+}
+
 // ahead tells whether an object is changed by the next step and is already changed.
 func (r *rewinder) ahead(h *history, done int) bool {
 	if !slices.ContainsFunc(h.turns, func(t turn) bool { return t.step == done }) {
@@ -157,18 +164,18 @@ func (r *rewinder) ahead(h *history, done int) bool {
 }
 
 // off lists the objects that are not where the mesh is.
-func (r *rewinder) off(done int, partly bool) []Off {
-	var out []Off
+func (r *rewinder) off(done int, partly bool) []api.OffPlan {
+	var out []api.OffPlan
 	for _, h := range r.histories {
 		live, known := r.now.now(h.ref)
 		if !known || h.matches(live, h.at(done)) || partly && r.ahead(h, done) {
 			continue
 		}
-		o := Off{Object: h.ref}
+		o := api.OffPlan{Object: h.ref}
 		if place, ok := r.stands(h, live); ok {
 			o.Stands = &place
 			o.Why = fmt.Sprintf("it is as the plan has it after step %s of wave %d", place.Step, place.Wave)
-			if place == (Place{}) {
+			if place == (api.StepPlace{}) {
 				o.Why = "it is as it was before the migration"
 			}
 			out = append(out, o)
@@ -209,13 +216,13 @@ func (h *history) differing(want, live api.Content) []string {
 
 // stands finds the last place of the plan at which an object is as it is; the zero
 // Place is before the first step.
-func (r *rewinder) stands(h *history, live api.Content) (Place, bool) {
+func (r *rewinder) stands(h *history, live api.Content) (api.StepPlace, bool) {
 	for _, t := range slices.Backward(h.turns) {
 		if h.matches(live, t.after) {
 			return r.places[t.step], true
 		}
 	}
-	return Place{}, h.matches(live, h.first)
+	return api.StepPlace{}, h.matches(live, h.first)
 }
 
 // rewindObjects puts every object that the plan changes back to what it was.
@@ -323,6 +330,16 @@ func (r *rewinder) dropMade() {
 	made := func(namespace string, labels map[string]string) bool {
 		return ours[[2]string{namespace, labels[gatewayName]}]
 	}
+	r.out.Objects = slices.DeleteFunc(r.out.Objects, func(o api.Object) bool {
+		if made(o.Namespace, o.Labels()) {
+			return true
+		}
+		if o.Owner == nil || o.Owner.By != "controller" {
+			return false
+		}
+		name, byGateway := strings.CutPrefix(o.Owner.Name, "Gateway/")
+		return byGateway && ours[[2]string{o.Namespace, name}]
+	})
 	r.out.Workloads = slices.DeleteFunc(r.out.Workloads, func(w api.Workload) bool {
 		return made(w.Namespace, w.Labels) || made(w.Namespace, w.PodLabels)
 	})
@@ -372,7 +389,7 @@ func mixture(p api.PodCounts) [3]bool { return [3]bool{p.Sidecar > 0, p.Ambient 
 
 // unknown tells of an object that is off the plan: the rewound inventory has it as it
 // was when the plan was made, and what was done to it since is not in it.
-func (r *rewinder) unknown(o Off) {
+func (r *rewinder) unknown(o api.OffPlan) {
 	what := fmt.Sprintf("%s does not stand where the migration does: %s", o.Object, o.Why)
 	if len(o.Paths) > 0 {
 		what += " (" + strings.Join(o.Paths, ", ") + ")"

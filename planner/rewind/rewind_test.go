@@ -147,6 +147,9 @@ func (c cluster) inventory(t *testing.T, namespace string) *api.Inventory {
 				map[string]any{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": meta, "spec": map[string]any{
 					"selector": map[string]any{"matchLabels": labels},
 					"template": map[string]any{"metadata": map[string]any{"labels": labels}, "spec": map[string]any{"containers": []any{map[string]any{"name": "istio-proxy", "image": "p"}}}}}},
+				map[string]any{"apiVersion": "policy/v1", "kind": "PodDisruptionBudget", "metadata": meta, "spec": map[string]any{"minAvailable": 1}},
+				map[string]any{"apiVersion": "autoscaling/v2", "kind": "HorizontalPodAutoscaler", "metadata": map[string]any{"name": ref.Name, "namespace": ref.Namespace,
+					"ownerReferences": []any{map[string]any{"apiVersion": "gateway.networking.k8s.io/v1", "kind": "Gateway", "name": ref.Name, "controller": true}}}, "spec": map[string]any{"maxReplicas": 5}},
 				map[string]any{"apiVersion": "v1", "kind": "Service", "metadata": meta, "spec": map[string]any{"selector": labels, "ports": []any{map[string]any{"port": 15008, "name": "mesh"}}}})
 		}
 	}
@@ -353,10 +356,10 @@ func TestDrift(t *testing.T) {
 	podLabel := func(k, v string) map[string]any {
 		return map[string]any{"spec": map[string]any{"template": label(k, v)}}
 	}
-	last := rewind.Place{}
+	last := api.StepPlace{}
 	for _, w := range p.Waves {
 		for _, s := range w.Steps[:len(w.Steps)-1] {
-			last = rewind.Place{Wave: w.Number, Step: s.Name}
+			last = api.StepPlace{Wave: w.Number, Step: s.Name}
 		}
 	}
 	cases := []struct {
@@ -454,7 +457,7 @@ func TestUnseenKinds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	unseen := slices.ContainsFunc(res.Drift, func(d rewind.Drift) bool { return d.What == rewind.Unseen && d.Object.Kind == "DestinationRule" })
+	unseen := slices.ContainsFunc(res.Drift, func(d api.Drift) bool { return d.What == rewind.Unseen && d.Object.Kind == "DestinationRule" })
 	if len(res.Off) > 0 || !unseen {
 		t.Errorf("off %+v, drift %+v", res.Off, res.Drift)
 	}

@@ -43,6 +43,7 @@ func controllers() []string {
 	return []string{
 		"deployment-controller", "replicaset-controller", "statefulset-controller", "daemonset-controller",
 		"job-controller", "cronjob-controller", "endpointslice-controller", "endpoints-controller",
+		"horizontal-pod-autoscaler-controller", // without metrics it keeps minReplicas
 		"serviceaccount-controller", "namespace-controller", "garbage-collector-controller",
 		"root-ca-certificate-publisher-controller", "clusterrole-aggregation-controller",
 	}

@@ -5,16 +5,12 @@ package live
 import (
 	"bytes"
 	"encoding/json"
-	"fmt"
-	"maps"
 	"slices"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/google/go-cmp/cmp"
-	corev1 "k8s.io/api/core/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -22,98 +18,16 @@ import (
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
 	"github.com/ambientplan/ambientplan/test/e2e/apiserver"
-	objects "github.com/ambientplan/ambientplan/test/e2e/cluster"
-	"github.com/ambientplan/ambientplan/test/e2e/controlplane"
 	"github.com/ambientplan/ambientplan/test/e2e/istiod"
+	"github.com/ambientplan/ambientplan/test/e2e/running"
 )
 
 func TestMain(m *testing.M) { istiod.Main(m) }
 
-// reader is who the printed role is bound to.
-const reader = "reader@example.com"
-
-// mesh runs an API server with istiod and a mesh in it, its pods running.
-func mesh(t *testing.T, paths ...string) *apiserver.Server {
-	t.Helper()
-	s := apiserver.Start(t)
-	controlplane.Start(t, s)
-	all := objects.Read(t, paths, "default")
-	refs := slices.SortedFunc(maps.Keys(all), api.Ref.Compare)
-	slices.SortStableFunc(refs, func(a, b api.Ref) int { return order(a) - order(b) })
-	for _, ref := range refs {
-		if err := s.Apply(t.Context(), all[ref], "owner"); err != nil {
-			t.Fatalf("%s: %v", ref, err)
-		}
-	}
-	deployments := 0
-	for ref := range all {
-		if ref.Kind == "Deployment" {
-			deployments++
-		}
-	}
-	apiserver.Eventually(t, time.Minute, func() error { return running(t, s, deployments) })
-	return s
-}
-
-// order puts first what others need.
-func order(r api.Ref) int {
-	switch r.Kind {
-	case "Namespace":
-		return 0
-	case "ServiceAccount":
-		return 1
-	}
-	return 2
-}
-
-// running tells whether as many pods as there are Deployments at least are there and all run.
-func running(t *testing.T, s *apiserver.Server, least int) error {
-	pods, err := s.List(t.Context(), schema.GroupKind{Kind: "Pod"})
-	if err != nil {
-		return err
-	}
-	n := 0
-	for i := range pods {
-		var p corev1.Pod
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(pods[i].Object, &p); err != nil {
-			return err
-		}
-		if p.Status.Phase == corev1.PodRunning {
-			n++
-		}
-	}
-	if n < least || n < len(pods) {
-		return fmt.Errorf("%d of %d pods run; %d are expected at least", n, len(pods), least)
-	}
-	return nil
-}
-
-// bind applies the role that the tool prints, changed by edit.
-func bind(t *testing.T, s *apiserver.Server, edit func(role map[string]any)) {
-	t.Helper()
-	role, binding := inventory.Role(nil, reader)
-	for _, o := range []any{role, binding} {
-		b, err := json.Marshal(o)
-		if err != nil {
-			t.Fatal(err)
-		}
-		var m map[string]any
-		if err := json.Unmarshal(b, &m); err != nil {
-			t.Fatal(err)
-		}
-		if o == any(role) && edit != nil {
-			edit(m)
-		}
-		if err := s.Apply(t.Context(), m, "admin"); err != nil {
-			t.Fatal(err)
-		}
-	}
-}
-
 // read reads the mesh as the reader.
 func read(t *testing.T, s *apiserver.Server) *api.Inventory {
 	t.Helper()
-	c, err := cluster.Connect(cluster.Options{Kubeconfig: s.Kubeconfig, Impersonate: reader})
+	c, err := cluster.Connect(cluster.Options{Kubeconfig: s.Kubeconfig, Impersonate: running.Reader})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -213,8 +127,8 @@ func plan(t *testing.T, inv *api.Inventory) *api.MigrationPlan {
 func TestLiveIsAsFiles(t *testing.T) {
 	for _, example := range []string{"bookinfo", "online-boutique"} {
 		t.Run(example, func(t *testing.T) {
-			s := mesh(t, "../../../examples/"+example+"/cluster")
-			bind(t, s, nil)
+			s := running.Mesh(t, "../../../examples/"+example+"/cluster")
+			running.Bind(t, s, nil)
 			live, files := read(t, s), asFiles(t, s)
 			if d := cmp.Diff(bare(t, files), bare(t, live)); d != "" {
 				t.Errorf("the inventories differ (-files +cluster):\n%s", d)
@@ -243,8 +157,8 @@ func TestLiveIsAsFiles(t *testing.T) {
 // TestForbiddenKinds: a role without EnvoyFilters gives a plan that says so, names the
 // rule that is missing, and is not complete.
 func TestForbiddenKinds(t *testing.T) {
-	s := mesh(t, "../../../examples/bookinfo/cluster")
-	bind(t, s, func(role map[string]any) {
+	s := running.Mesh(t, "../../../examples/bookinfo/cluster")
+	running.Bind(t, s, func(role map[string]any) {
 		for _, r := range role["rules"].([]any) {
 			rule := r.(map[string]any)
 			rule["resources"] = slices.DeleteFunc(rule["resources"].([]any), func(v any) bool { return v == "envoyfilters" })
