@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"net/http"
+	"strconv"
 	"strings"
 	"sync"
 	"time"
@@ -56,6 +57,8 @@ type Client struct {
 
 	mu    sync.Mutex
 	calls int
+	// after is how long the API server last asked to wait.
+	after time.Duration
 }
 
 // UnreachableError is a cluster that gave no answer, or none to this user.
@@ -128,7 +131,8 @@ func newClient(name string, cfg *rest.Config, o Options) (*Client, error) {
 	return c, nil
 }
 
-// counting counts requests, repeated ones too.
+// counting counts requests, repeated ones too, and keeps what Retry-After says: client-go
+// loses it where the body is a Status.
 type counting struct {
 	c    *Client
 	next http.RoundTripper
@@ -139,7 +143,28 @@ func (t counting) RoundTrip(r *http.Request) (*http.Response, error) {
 	t.c.mu.Lock()
 	t.c.calls++
 	t.c.mu.Unlock()
-	return t.next.RoundTrip(r)
+	resp, err := t.next.RoundTrip(r)
+	if err != nil {
+		return resp, err
+	}
+	if s, bad := strconv.Atoi(resp.Header.Get("Retry-After")); bad == nil && s > 0 && resp.StatusCode >= http.StatusTooManyRequests {
+		t.c.mu.Lock()
+		t.c.after = min(time.Duration(s)*time.Second, longestWait)
+		t.c.mu.Unlock()
+	}
+	return resp, nil
+}
+
+// longestWait bounds how long an API server may let one request wait.
+const longestWait = 30 * time.Second
+
+// asked is how long the API server asked to wait, once.
+func (c *Client) asked() time.Duration {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	d := c.after
+	c.after = 0
+	return d
 }
 
 // Name of the context.

@@ -25,9 +25,9 @@ func (c *Client) retry(ctx context.Context, f func() error) error {
 		if err == nil || i == attempts || !passing(err) {
 			return err
 		}
-		pause := wait
+		pause := max(wait, c.asked())
 		if s, ok := apierrors.SuggestsClientDelay(err); ok {
-			pause = max(pause, time.Duration(s)*time.Second)
+			pause = max(pause, min(time.Duration(s)*time.Second, longestWait))
 		}
 		select {
 		case <-ctx.Done():

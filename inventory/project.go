@@ -1,6 +1,7 @@
 package inventory
 
 import (
+	"fmt"
 	"slices"
 	"strconv"
 	"strings"
@@ -9,6 +10,16 @@ import (
 )
 
 func (b *builder) addNamespace(d *document) {
+	if at := str(d.content, "metadata", "deletionTimestamp"); at != "" {
+		ref := d.ref(b.cluster)
+		b.unknowns = append(b.unknowns, api.Unknown{
+			ID: TerminatingNamespace, Subject: ref,
+			What:     fmt.Sprintf("%s is being deleted since %s", ref, at),
+			Could:    "what is in it may be gone when the plan is carried out, and nothing can be created in it",
+			Action:   "wait until it is gone, or find which finalizer holds it, and take the inventory again",
+			Evidence: []api.Evidence{{Object: ref, Path: "metadata.deletionTimestamp", Value: at, Source: d.origin.At("metadata")}},
+		})
+	}
 	b.namespaces = append(b.namespaces, api.Namespace{
 		Cluster: b.cluster, Name: d.name,
 		Labels:      stringMap(d.content, "metadata", "labels"),

@@ -13,6 +13,8 @@ const (
 	UnreadableDocument = "unreadable-document"
 	DuplicateObject    = "duplicate-object"
 	UnrecognisedKind   = "unrecognised-kind"
+	// TerminatingNamespace is a Namespace that is being deleted.
+	TerminatingNamespace = "terminating-namespace"
 )
 
 // unreadable accounts for a document that does not parse.
