@@ -47,6 +47,9 @@ func (t *Tree) Check() error {
 	if err := t.checkPointer(line); err != nil {
 		return err
 	}
+	if err := t.checkWrappers(fs); err != nil {
+		return err
+	}
 	builds := buildAll(fs, want)
 	for i := range want {
 		w := &want[i]

@@ -124,15 +124,6 @@ func TestPlansThatContradictThemselves(t *testing.T) {
 	}
 }
 
-func TestGitOpsIsNotThereYet(t *testing.T) {
-	if _, err := Build(load(t, byHand), Options{GitOps: "argocd"}); !errors.Is(err, ErrGitOps) {
-		t.Errorf("got %v", err)
-	}
-	if _, err := Build(load(t, byHand), Options{GitOps: "none"}); err != nil {
-		t.Error(err)
-	}
-}
-
 // TestChecklistErrors: a wave or format that there is not is said, with those that there are.
 func TestChecklistErrors(t *testing.T) {
 	p := load(t, byHand)

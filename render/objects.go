@@ -10,20 +10,46 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
 
-// Annotations that keep a controller's prune away from an object
-// (argo-cd docs/user-guide/sync-options.md "No Prune Resources"; fluxcd
-// kustomize-controller, Kustomization API "Garbage collection").
+// Annotations that make controllers treat a fragment as what it is, a part of somebody
+// else's object: never pruned, always applied on the server's side, not held against a
+// schema that requires more, and other managers' fields left alone (argo-cd
+// docs/user-guide/sync-options.md; fluxcd kustomize-controller docs/spec/v1/kustomizations.md
+// "Controlling the apply behavior of resources": without Merge, Flux takes the fields that
+// kubectl set, and removes those that the fragment lacks).
 const (
 	argoSyncOptions = "argocd.argoproj.io/sync-options"
-	argoNoPrune     = "Prune=false"
 	fluxPrune       = "kustomize.toolkit.fluxcd.io/prune"
 	fluxNoPrune     = "disabled"
+	fluxApply       = "kustomize.toolkit.fluxcd.io/ssa"
+	fluxMerge       = "Merge"
 )
+
+// argoFragment are Argo CD's options for a fragment, by name.
+func argoFragment() [][2]string {
+	return [][2]string{{"Prune", "false"}, {"ServerSideApply", "true"}, {"Validate", "false"}}
+}
+
+// argoOptions are the sync options of a fragment that has some already: ours are set,
+// others stay.
+func argoOptions(old string) string {
+	var out []string
+	for _, o := range strings.Split(old, ",") {
+		name, _, _ := strings.Cut(strings.TrimSpace(o), "=")
+		if name != "" && !slices.ContainsFunc(argoFragment(), func(f [2]string) bool { return f[0] == name }) {
+			out = append(out, strings.TrimSpace(o))
+		}
+	}
+	for _, f := range argoFragment() {
+		out = append(out, f[0]+"="+f[1])
+	}
+	return strings.Join(out, ",")
+}
 
 // held is the object as the tree holds it. A fragment is part of an object that
 // belongs to somebody else: when it later leaves the tree, or the whole tree is
 // removed, a controller with pruning on would delete the object itself, a
-// Namespace with all that is in it. So every fragment forbids it. This is the only
+// Namespace with all that is in it. So every fragment forbids it, and says that it is
+// a part. This is the only
 // place where the tree holds a field that the plan does not.
 func held(c api.Content, fragment bool) api.Content {
 	c = clone(c).(map[string]any)
@@ -40,15 +66,10 @@ func held(c api.Content, fragment bool) api.Content {
 		notes = map[string]any{}
 		meta["annotations"] = notes
 	}
-	options := argoNoPrune
-	if old, _ := notes[argoSyncOptions].(string); old != "" && old != argoNoPrune {
-		options = old
-		if !slices.Contains(strings.Split(old, ","), argoNoPrune) {
-			options += "," + argoNoPrune
-		}
-	}
-	notes[argoSyncOptions] = options
+	old, _ := notes[argoSyncOptions].(string)
+	notes[argoSyncOptions] = argoOptions(old)
 	notes[fluxPrune] = fluxNoPrune
+	notes[fluxApply] = fluxMerge
 	return c
 }
 

@@ -17,6 +17,10 @@ type readme struct {
 	Pointer, PointerDir string
 	ArgoKey, ArgoValue  string
 	FluxKey, FluxValue  string
+	FluxApply           string
+	// Wrappers is the directory for the GitOps controller; Missing are the values that it lacks.
+	Wrappers string
+	Missing  []string
 }
 
 type readmeWave struct {
@@ -31,7 +35,10 @@ func (t *Tree) prose() error {
 	r := readme{
 		Tool: p.Tool, Digest: p.Digest, Incomplete: p.Incomplete, Held: p.Held, Inventory: t.files["inventory.yaml"] != nil,
 		Pointer: t.pointerFile(), PointerDir: cmp.Or(t.pointer, ""),
-		ArgoKey: argoSyncOptions, ArgoValue: argoNoPrune, FluxKey: fluxPrune, FluxValue: fluxNoPrune,
+		ArgoKey: argoSyncOptions, ArgoValue: argoOptions(""), FluxKey: fluxPrune, FluxValue: fluxNoPrune, FluxApply: fluxApply + ": " + fluxMerge,
+	}
+	if t.wrappers != nil && t.pointer != "" {
+		r.Wrappers, r.Missing = t.wrappers.flavour, t.wrappers.missing
 	}
 	for i := range p.Waves {
 		w := &p.Waves[i]
@@ -46,6 +53,11 @@ func (t *Tree) prose() error {
 			}
 		}
 		r.Waves = append(r.Waves, readmeWave{Number: w.Number, Name: w.Name, Namespaces: w.Namespaces, Pods: w.Pods, Steps: len(w.Steps), Proved: provedWords(w), Dir: dir})
+	}
+	if t.pointer != "" {
+		if err := t.document("COMMITS.md", "commits.md.tmpl", t.commits()); err != nil {
+			return err
+		}
 	}
 	return t.document("README.md", "readme.md.tmpl", r)
 }

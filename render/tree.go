@@ -2,7 +2,7 @@ package render
 
 import (
 	"bytes"
-	"errors"
+	"cmp"
 	"fmt"
 	"maps"
 	"slices"
@@ -12,18 +12,16 @@ import (
 
 // Options of a tree.
 type Options struct {
-	// GitOps is the controller to write wrappers for: "" or "none". Others are an
-	// error: this version has none.
+	// GitOps is the controller to write wrappers for: ArgoCD, Flux or GitOpsNone; "" is what the plan says.
 	GitOps string
+	// Repository is where the tree will be, for the wrappers.
+	Repository Repository
 	// Inventory is the encoded snapshot that the plan was made from; it becomes
 	// inventory.yaml as it is. nil when there is none.
 	Inventory []byte
 	// Telemetry are rewritten dashboards and rules by path, put below telemetry/ as they are.
 	Telemetry map[string][]byte
 }
-
-// ErrGitOps is wrapped by the error for a GitOps flavour that cannot be rendered yet.
-var ErrGitOps = errors.New("wrappers for GitOps controllers are not there yet: use --gitops none and point your controller at clusters/")
 
 // Tree is a rendered plan in memory: kustomize directories and prose.
 type Tree struct {
@@ -32,6 +30,8 @@ type Tree struct {
 	bases   []string
 	waves   []waveDirs
 	pointer string
+	// wrappers are nil without a GitOps controller.
+	wrappers *wrappers
 }
 
 // waveDirs are the directories of one wave that have a kustomization.
@@ -52,16 +52,18 @@ type stepDirs struct {
 }
 
 // Build renders a plan. Paths are slash-separated and relative; every directory
-// with a kustomization.yaml builds with kustomize alone. Errors are *PlanError, or
-// wrap ErrGitOps. Build itself runs no kustomize: call Check before Write.
+// with a kustomization.yaml builds with kustomize alone. Errors are *PlanError,
+// *FlavourError or *RepositoryError. Build itself runs no kustomize: call Check before Write.
 func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
-	if o.GitOps != "" && o.GitOps != "none" {
-		return nil, fmt.Errorf("--gitops %q: %w", o.GitOps, ErrGitOps)
+	w, err := newWrappers(p, cmp.Or(o.GitOps, p.GitOps), o.Repository)
+	if err != nil {
+		return nil, err
 	}
 	t, err := assemble(p)
 	if err != nil {
 		return nil, err
 	}
+	t.wrappers = w
 	var plan bytes.Buffer
 	if err := api.Encode(&plan, p); err != nil {
 		return nil, err
@@ -71,6 +73,9 @@ func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
 		t.files["inventory.yaml"] = slices.Clone(o.Inventory)
 	}
 	if err := t.prose(); err != nil {
+		return nil, err
+	}
+	if err := t.wrap(); err != nil {
 		return nil, err
 	}
 	if p.Telemetry != nil {

@@ -98,16 +98,16 @@ func TestWriteRefuses(t *testing.T) {
 		}, "clusters/default/kustomization.yaml", true},
 		{"a link in the place of a file", func(t *testing.T, dir string) {
 			mustWrite(t, tree, dir)
-			f := filepath.Join(dir, "README.md")
-			if err := errors.Join(os.Rename(f, f+".was"), os.Symlink("README.md.was", f)); err != nil {
+			f := filepath.Join(dir, "COMMITS.md")
+			if err := errors.Join(os.Rename(f, f+".was"), os.Symlink("COMMITS.md.was", f)); err != nil {
 				t.Skip(err)
 			}
-		}, "README.md", false},
+		}, "COMMITS.md", false},
 		{"a file in the place of the directory", func(t *testing.T, dir string) { put(t, dir, "mine") }, "", false},
 		{"a damaged manifest", func(t *testing.T, dir string) {
 			mustWrite(t, tree, dir)
 			put(t, filepath.Join(dir, manifestFile), "garbage")
-		}, "README.md", false},
+		}, "COMMITS.md", false},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			parent := t.TempDir()

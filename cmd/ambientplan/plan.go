@@ -27,6 +27,7 @@ type planOptions struct {
 	output   outputFlag
 	color    colorFlag
 	failOn   failOnFlag
+	gitops   gitopsFlags
 }
 
 func newPlanCmd(s *streams) *cobra.Command {
@@ -63,17 +64,20 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	o.output.add(cmd, "table", "yaml", "json")
 	o.color.add(cmd)
 	o.failOn.add(cmd)
+	o.gitops.add(cmd)
 	return cmd
 }
 
 // check is everything that is wrong with the flags themselves.
 func (o *planOptions) check() error {
-	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check(), o.source.check()} {
+	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check(), o.source.check(), o.gitops.check()} {
 		if err != nil {
 			return err
 		}
 	}
 	switch {
+	case o.out == "" && o.gitops.flavour != "":
+		return usageErrorf("--gitops writes into the tree: say where with --out DIR")
 	case len(o.source.files) == 0 && o.inventory == "" && !o.source.live():
 		return usageErrorf("say what to plan with -f PATH, -i INVENTORY or --context CONTEXT")
 	case len(o.source.files) > 0 && o.inventory != "":
@@ -116,7 +120,7 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	}
 	if o.out != "" {
 		doing.stage("building and checking the tree")
-		if err := writeTree(p, inv, "", o.out, rewritten); err != nil {
+		if err := writeTree(p, inv, o.gitops.options(), o.out, rewritten); err != nil {
 			return err
 		}
 	}
@@ -125,6 +129,7 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 		return err
 	}
 	if o.out != "" {
+		o.gitops.note(s, p)
 		s.notef("wrote %s", o.out)
 		s.notef("next: read %s/README.md, then %s checklist %s/plan.yaml --wave 0", o.out, s.name, o.out)
 	}

@@ -16,7 +16,7 @@ import (
 type renderOptions struct {
 	out       string
 	inventory string
-	gitops    string
+	gitops    gitopsFlags
 }
 
 func newRenderCmd(s *streams) *cobra.Command {
@@ -27,7 +27,14 @@ func newRenderCmd(s *streams) *cobra.Command {
 		Long: `render writes what "plan --out" writes, from a plan that was made earlier: the same
 plan gives the same bytes. The plan is not computed again.`,
 		Args:    onePlan,
-		Example: s.examples("render plan.yaml --out out/", "render plan.yaml -i inventory.yaml --out out/"),
+		Example: s.examples(
+			"render plan.yaml --out out/",
+			"render plan.yaml -i inventory.yaml --out out/",
+			"# with what Argo CD needs to follow the tree",
+			"render plan.yaml --out out/ --gitops argocd --git-url https://git.example.com/mesh.git --git-branch main --git-path ambient --argocd-cluster in-cluster",
+			"# for Flux, after what installs Istio",
+			"render plan.yaml --out out/ --gitops flux --git-url ssh://git@git.example.com/mesh.git --git-branch main --git-path ambient --flux-depends-on istio",
+		),
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := o.check(args[0]); err != nil {
 				return err
@@ -46,9 +53,10 @@ plan gives the same bytes. The plan is not computed again.`,
 			if err != nil {
 				return err
 			}
-			if err := writeTree(p, inv, o.gitops, o.out, telemetry); err != nil {
+			if err := writeTree(p, inv, o.gitops.options(), o.out, telemetry); err != nil {
 				return err
 			}
+			o.gitops.note(s, p)
 			s.notef("wrote %s", o.out)
 			return nil
 		},
@@ -56,8 +64,7 @@ plan gives the same bytes. The plan is not computed again.`,
 	f := cmd.Flags()
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
 	f.StringVarP(&o.inventory, "inventory", "i", "", "snapshot that the plan was made from, to be put into the tree")
-	f.StringVar(&o.gitops, "gitops", "", "wrappers for a GitOps controller; this version writes none (default: what the plan says)")
-	complete(cmd, "gitops", "none")
+	o.gitops.add(cmd)
 	return cmd
 }
 
@@ -65,10 +72,8 @@ func (o *renderOptions) check(plan string) error {
 	if o.out == "" {
 		return usageErrorf("say where to write with --out DIR")
 	}
-	if o.gitops != "" {
-		if err := oneOf("gitops", o.gitops, "none"); err != nil {
-			return err
-		}
+	if err := o.gitops.check(); err != nil {
+		return err
 	}
 	return oneStdin(plan, o.inventory)
 }
@@ -102,8 +107,8 @@ func rewritesBeside(s *streams, plan string, p *api.MigrationPlan) (map[string][
 // writeTree builds the tree, checks that every overlay builds and differs from
 // the one before by what the plan says, and only then writes it. inv may be
 // nil, and so may telemetry, the files of dashboards and alerts as they should become.
-func writeTree(p *api.MigrationPlan, inv *api.Inventory, gitops, dir string, telemetry map[string][]byte) error {
-	o := render.Options{GitOps: gitops, Telemetry: telemetry}
+func writeTree(p *api.MigrationPlan, inv *api.Inventory, o render.Options, dir string, telemetry map[string][]byte) error {
+	o.Telemetry = telemetry
 	if inv != nil {
 		var b bytes.Buffer
 		if err := api.Encode(&b, inv); err != nil {

@@ -121,7 +121,7 @@ func (c *campaign) snapshot(t *testing.T) map[api.Ref]map[string]any {
 		for _, f := range []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"} {
 			unstructured.RemoveNestedField(u.Object, "metadata", f)
 		}
-		for _, a := range []string{"deployment.kubernetes.io/revision", "argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/prune"} {
+		for _, a := range []string{"deployment.kubernetes.io/revision", "argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/ssa"} {
 			unstructured.RemoveNestedField(u.Object, "metadata", "annotations", a)
 		}
 		if len(u.GetAnnotations()) == 0 {

@@ -163,7 +163,7 @@ func (st *story) snapshot(namespaces []string) map[api.Ref]any {
 			for _, f := range []string{"managedFields", "resourceVersion", "uid", "generation", "creationTimestamp"} {
 				unstructured.RemoveNestedField(o, "metadata", f)
 			}
-			for _, a := range []string{"deployment.kubernetes.io/revision", "argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/prune"} {
+			for _, a := range []string{"deployment.kubernetes.io/revision", "argocd.argoproj.io/sync-options", "kustomize.toolkit.fluxcd.io/prune", "kustomize.toolkit.fluxcd.io/ssa"} {
 				unstructured.RemoveNestedField(o, "metadata", "annotations", a)
 			}
 			u := &unstructured.Unstructured{Object: o}

@@ -1,0 +1,48 @@
+package main
+
+import (
+	"strings"
+
+	"github.com/spf13/cobra"
+
+	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/render"
+)
+
+// gitopsFlags say for which GitOps controller wrappers are written, and where the tree will be.
+type gitopsFlags struct {
+	flavour    string
+	repository render.Repository
+}
+
+func (g *gitopsFlags) add(cmd *cobra.Command) {
+	f := cmd.Flags()
+	f.StringVar(&g.flavour, "gitops", "", "wrappers for a GitOps controller: argocd, flux or none (default: what the MigrationPolicy says)")
+	f.StringVar(&g.repository.URL, "git-url", "", "URL of the repository that the tree will be in, without credentials; a placeholder when not given")
+	f.StringVar(&g.repository.Branch, "git-branch", "", "branch that the controller follows; a placeholder when not given")
+	f.StringVar(&g.repository.Path, "git-path", "", "path of the tree in the repository, . for its root; a placeholder when not given")
+	f.StringVar(&g.repository.Cluster, "argocd-cluster", "", "name of the cluster in Argo CD, in-cluster for its own; a placeholder when not given")
+	f.StringVar(&g.repository.Namespace, "gitops-namespace", "", "namespace of the controller's objects (default: argocd or flux-system)")
+	f.StringArrayVar(&g.repository.DependsOn, "flux-depends-on", nil, "Flux Kustomization that must be ready before, NAME or NAMESPACE/NAME: what installs Istio; can be repeated")
+	complete(cmd, "gitops", render.GitOpsNone, render.ArgoCD, render.Flux)
+}
+
+// check is what is wrong with the flags whatever the plan says.
+func (g *gitopsFlags) check() error {
+	if g.flavour != "" {
+		return oneOf("gitops", g.flavour, render.GitOpsNone, render.ArgoCD, render.Flux)
+	}
+	return nil
+}
+
+// options are those of a tree.
+func (g *gitopsFlags) options() render.Options {
+	return render.Options{GitOps: g.flavour, Repository: g.repository}
+}
+
+// note says what the wrappers lack.
+func (g *gitopsFlags) note(s *streams, p *api.MigrationPlan) {
+	if flavour, missing := render.Placeholders(p, g.options()); len(missing) > 0 {
+		s.notef("note: %s/ lacks %s", flavour, strings.Join(missing, ", "))
+	}
+}
