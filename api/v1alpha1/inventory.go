@@ -283,7 +283,8 @@ const (
 // Edge is a call from a client to a service.
 type Edge struct {
 	// From is a workload; Kind "ServiceAccount" or "Namespace" when only that is
-	// known; "Gateway" when the pods of a gateway are not in the inventory.
+	// known; "Gateway" when the pods of a gateway are not in the inventory; "Outside" for
+	// callers that no proxy identified.
 	From Ref `json:"from"`
 	// To is a Service or a ServiceEntry.
 	To       Ref    `json:"to"`
@@ -293,7 +294,17 @@ type Edge struct {
 	// looked at; 0 means that nobody said.
 	Rate       float64    `json:"rate,omitempty"`
 	Provenance Provenance `json:"provenance"`
-	Evidence   []Evidence `json:"evidence,omitempty"`
+	// Seen says when it was observed; nil when nobody says.
+	Seen     *Seen      `json:"seen,omitempty"`
+	Evidence []Evidence `json:"evidence,omitempty"`
+}
+
+// Seen is the time that was looked at for a call, as RFC 3339.
+type Seen struct {
+	From  string `json:"from"`
+	Until string `json:"until"`
+	// Refused is true when every request of the time was answered with 403.
+	Refused bool `json:"refused,omitempty"`
 }
 
 // CoverageState says how well a kind was seen. The zero value is unset and is

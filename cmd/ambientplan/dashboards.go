@@ -62,7 +62,7 @@ was made already.`,
 	f.StringVar(&o.made, "plan", "", "plan that was made from the inventory (default: make it)")
 	f.StringArrayVar(&o.plan.needs, "needs", nil, "FeatureNeeds of the owners of services; can be repeated")
 	f.StringVar(&o.plan.policy, "policy", "", "MigrationPolicy of the platform team")
-	f.StringArrayVar(&o.plan.edges, "edges", nil, "call graph as CSV; can be repeated")
+	o.plan.calls.add(cmd)
 	f.StringVar(&o.rewrite, "rewrite", "", "directory to write the changed files to; only one that this program wrote is replaced")
 	f.StringVar(&o.failOn, "fail-on", "blocker", "exit with 1 on: blocker, warning, unknown (a blocker, or something that is not understood) or never")
 	complete(cmd, "fail-on", "blocker", "warning", "unknown", "never")
@@ -82,10 +82,10 @@ func (o *dashboardsOptions) check() error {
 		return usageErrorf("say what the mesh is with -i INVENTORY")
 	case len(o.files) == 0:
 		return usageErrorf("say where dashboards and rules are with -f PATH")
-	case o.made != "" && len(o.plan.needs)+len(o.plan.edges) > 0, o.made != "" && o.plan.policy != "":
+	case o.made != "" && len(o.plan.needs)+len(o.plan.calls.files()) > 0, o.made != "" && o.plan.policy != "":
 		return usageErrorf("--plan is a plan that was made: --needs, --policy and --edges belong to making one")
 	}
-	return oneStdin(append(append([]string{o.plan.inventory, o.made, o.plan.policy}, o.plan.needs...), o.plan.edges...)...)
+	return oneStdin(append(append([]string{o.plan.inventory, o.made, o.plan.policy}, o.plan.needs...), o.plan.calls.files()...)...)
 }
 
 func (o *dashboardsOptions) run(ctx context.Context, s *streams) error {

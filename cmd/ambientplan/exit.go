@@ -47,16 +47,17 @@ func findingsErrorf(format string, args ...any) error {
 }
 
 // codeOf is the exit code of an error: what it carries, else 3 when a file could
-// not be read or written, a cluster gave no answer or the user interrupted, else 2.
+// not be read or written, a cluster or Prometheus gave no answer or the user interrupted, else 2.
 func codeOf(err error) int {
 	var exit *exitError
 	var read *inventory.ReadError
 	var path *fs.PathError
 	var away *cluster.UnreachableError
+	var metrics *inventory.MetricsError
 	switch {
 	case errors.As(err, &exit):
 		return exit.code
-	case errors.As(err, &read), errors.As(err, &path), errors.As(err, &away), errors.Is(err, context.Canceled):
+	case errors.As(err, &read), errors.As(err, &path), errors.As(err, &away), errors.As(err, &metrics), errors.Is(err, context.Canceled):
 		return exitFailed
 	}
 	return exitUsage

@@ -2,6 +2,7 @@ package main
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"slices"
@@ -19,7 +20,7 @@ import (
 type inventoryOptions struct {
 	source sourceFlags
 	output outputFlag
-	edges  []string
+	calls  callFlags
 	out    string
 	// printRBAC prints the role that reading a cluster takes, for subject and revisions.
 	printRBAC bool
@@ -46,6 +47,8 @@ the rest is still read.`,
 		Args: onlyFlags,
 		Example: s.examples(
 			"inventory --context prod --out inventory.yaml",
+			"# with the calls that metrics show",
+			"inventory --context prod --prometheus http://localhost:9090 --out inventory.yaml",
 			"# the role that this takes, for a service account",
 			"inventory --print-rbac --subject tools/ambientplan | kubectl apply -f -",
 			"inventory -f manifests/ --out inventory.yaml",
@@ -68,7 +71,7 @@ the rest is still read.`,
 				return err
 			}
 			doing.end()
-			if err := addEdges(s, inv, o.edges); err != nil {
+			if err := o.calls.read(cmd.Context(), s, inv); err != nil {
 				return err
 			}
 			return o.write(s, inv)
@@ -76,7 +79,7 @@ the rest is still read.`,
 	}
 	o.source.add(cmd)
 	o.output.add(cmd, "yaml", "json", "table")
-	cmd.Flags().StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
+	o.calls.add(cmd)
 	cmd.Flags().StringVar(&o.out, "out", "", "write to this file instead of stdout")
 	cmd.Flags().BoolVar(&o.printRBAC, "print-rbac", false, "print the role and the binding that reading a cluster takes, and read nothing")
 	cmd.Flags().StringVar(&o.subject, "subject", "", "with --print-rbac: the user, or NAMESPACE/NAME of the service account, that is bound to the role")
@@ -88,7 +91,7 @@ func (o *inventoryOptions) check() error {
 	if err := o.output.check(); err != nil {
 		return err
 	}
-	if err := o.source.check(); err != nil {
+	if err := errors.Join(o.source.check(), o.calls.check()); err != nil {
 		return err
 	}
 	switch {
@@ -99,7 +102,7 @@ func (o *inventoryOptions) check() error {
 	case len(o.source.files) == 0 && !o.source.live() && !o.printRBAC:
 		return usageErrorf("say what to read with -f PATH or --context CONTEXT")
 	}
-	return oneStdin(append(slices.Clone(o.source.files), o.edges...)...)
+	return oneStdin(append(slices.Clone(o.source.files), o.calls.files()...)...)
 }
 
 // rbac prints the role that reading a cluster takes.

@@ -18,7 +18,7 @@ type planOptions struct {
 	inventory string
 	needs     []string
 	policy    string
-	edges     []string
+	calls     callFlags
 	// monitoring are files with dashboards, alerts and the like.
 	monitoring []string
 	// previous is the plan that is being followed.
@@ -57,7 +57,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	f.StringVarP(&o.inventory, "inventory", "i", "", "snapshot to plan from, or - for stdin")
 	f.StringArrayVar(&o.needs, "needs", nil, "FeatureNeeds of the owners of services; can be repeated")
 	f.StringVar(&o.policy, "policy", "", "MigrationPolicy of the platform team")
-	f.StringArrayVar(&o.edges, "edges", nil, "call graph as CSV; can be repeated")
+	o.calls.add(cmd)
 	f.StringArrayVar(&o.monitoring, "monitoring", nil, "file or directory with dashboards, alerts and the like, for the checklists; can be repeated")
 	f.StringVar(&o.previous, "previous", "", "plan that people have agreed on or are following, or the directory of its tree: its waves stay where constraints allow, and what stands of it is counted as done")
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
@@ -70,7 +70,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 
 // check is everything that is wrong with the flags themselves.
 func (o *planOptions) check() error {
-	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check(), o.source.check(), o.gitops.check()} {
+	for _, err := range []error{o.output.check(), o.color.check(), o.failOn.check(), o.source.check(), o.calls.check(), o.gitops.check()} {
 		if err != nil {
 			return err
 		}
@@ -88,7 +88,7 @@ func (o *planOptions) check() error {
 		return usageErrorf("-n and --cluster belong to -f: a snapshot already names them")
 	}
 	inputs := append([]string{o.inventory, o.policy}, o.source.files...)
-	return oneStdin(append(append(inputs, o.needs...), o.edges...)...)
+	return oneStdin(append(append(inputs, o.needs...), o.calls.files()...)...)
 }
 
 func (o *planOptions) run(ctx context.Context, s *streams) error {
@@ -163,7 +163,7 @@ func (o *planOptions) read(ctx context.Context, s *streams, doing *progress) (pl
 	if err != nil {
 		return planner.Input{}, nil, err
 	}
-	if err := addEdges(s, inv, o.edges); err != nil {
+	if err := o.calls.read(ctx, s, inv); err != nil {
 		return planner.Input{}, nil, err
 	}
 	inv, agreed, err := o.follow(s, inv)

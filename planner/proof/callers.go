@@ -33,11 +33,13 @@ type caller struct {
 
 // callersOf are those who may call a Service. Calls that were observed or declared
 // say who does; besides them count the callers that policies and routes name, and
-// those outside the mesh when the Service is published there.
+// those outside the mesh when the Service is published there or was seen called by
+// somebody that no proxy identified.
 // Without any, everybody may: each workload of the mesh, and one outside.
 func (p *prover) callersOf(svc *api.Service) []*caller {
 	edges := p.edgesTo[svc.Ref()]
 	told := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.Provenance == api.Observed || e.Provenance == api.Declared })
+	outside := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.From.Kind == mesh.KindOutside })
 	type key struct {
 		principal string
 		start     modes
@@ -73,8 +75,8 @@ func (p *prover) callersOf(svc *api.Service) []*caller {
 	switch {
 	case !told:
 		out = append(out, p.everybody, p.nobody)
-	case svc.Type == "LoadBalancer" || svc.Type == "NodePort":
-		// Whatever the call graph of the mesh says, it is published outside.
+	case svc.Type == "LoadBalancer" || svc.Type == "NodePort" || outside:
+		// Whatever else the call graph of the mesh says, it is published or was called from outside.
 		out = append(out, p.nobody)
 	}
 	for _, c := range out {
