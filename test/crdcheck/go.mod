@@ -6,6 +6,8 @@ replace github.com/ambientplan/ambientplan => ../..
 
 require (
 	github.com/ambientplan/ambientplan v0.0.0-00010101000000-000000000000
+	github.com/google/cel-go v0.29.2
+	github.com/yuin/gopher-lua v1.1.2
 	istio.io/api v1.31.1
 	k8s.io/apiextensions-apiserver v0.37.2
 	k8s.io/apimachinery v0.37.2
@@ -39,7 +41,6 @@ require (
 	github.com/go-openapi/swag/typeutils v0.27.1 // indirect
 	github.com/go-openapi/swag/yamlutils v0.27.1 // indirect
 	github.com/golang/protobuf v1.5.4 // indirect
-	github.com/google/cel-go v0.29.2 // indirect
 	github.com/google/gnostic-models v0.7.1 // indirect
 	github.com/google/uuid v1.6.0 // indirect
 	github.com/inconshreveable/mousetrap v1.1.0 // indirect
