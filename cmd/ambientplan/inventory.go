@@ -21,6 +21,7 @@ type inventoryOptions struct {
 	source sourceFlags
 	output outputFlag
 	calls  callFlags
+	redact bool
 	out    string
 	// printRBAC prints the role that reading a cluster takes, for subject and revisions.
 	printRBAC bool
@@ -49,6 +50,8 @@ the rest is still read.`,
 			"inventory --context prod --out inventory.yaml",
 			"# with the calls that metrics show",
 			"inventory --context prod --prometheus http://localhost:9090 --out inventory.yaml",
+			"# to show to others",
+			"inventory --context prod --redact --out shown.yaml",
 			"# the role that this takes, for a service account",
 			"inventory --print-rbac --subject tools/ambientplan | kubectl apply -f -",
 			"inventory -f manifests/ --out inventory.yaml",
@@ -74,6 +77,11 @@ the rest is still read.`,
 			if err := o.calls.read(cmd.Context(), s, inv); err != nil {
 				return err
 			}
+			if o.redact {
+				if inv, err = inventory.Redact(inv); err != nil {
+					return internalErrorf("%w", err)
+				}
+			}
 			return o.write(s, inv)
 		},
 	}
@@ -81,6 +89,7 @@ the rest is still read.`,
 	o.output.add(cmd, "yaml", "json", "table")
 	o.calls.add(cmd)
 	cmd.Flags().StringVar(&o.out, "out", "", "write to this file instead of stdout")
+	cmd.Flags().BoolVar(&o.redact, "redact", false, "replace names by others, the same name by the same one, so that the snapshot can be shown to others")
 	cmd.Flags().BoolVar(&o.printRBAC, "print-rbac", false, "print the role and the binding that reading a cluster takes, and read nothing")
 	cmd.Flags().StringVar(&o.subject, "subject", "", "with --print-rbac: the user, or NAMESPACE/NAME of the service account, that is bound to the role")
 	cmd.Flags().StringArrayVar(&o.revisions, "revision", nil, "with --print-rbac: a revision of Istio besides the default one; can be repeated")

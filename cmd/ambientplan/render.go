@@ -26,7 +26,7 @@ func newRenderCmd(s *streams) *cobra.Command {
 		Short: "Write the tree of kustomizations and checklists of a plan",
 		Long: `render writes what "plan --out" writes, from a plan that was made earlier: the same
 plan gives the same bytes. The plan is not computed again.`,
-		Args:    onePlan,
+		Args: onePlan,
 		Example: s.examples(
 			"render plan.yaml --out out/",
 			"render plan.yaml -i inventory.yaml --out out/",
