@@ -50,7 +50,7 @@ var kept = regexp.MustCompile(`^(istio.*|kube-.*|default|kubernetes|ztunnel|wayp
 var structural = map[string]bool{
 	"apiVersion": true, "kind": true, "group": true, "state": true, "provenance": true, "protocol": true, "transport": true, "appProtocol": true,
 	"type": true, "os": true, "by": true, "cpu": true, "memory": true, "version": true, "kubernetesVersion": true, "resourceVersion": true,
-	"gatewayClassName": true, "targetPort": true, "cpuRequest": true, "id": true, "platform": true,
+	"gatewayClassName": true, "targetPort": true, "id": true, "key": true,
 }
 
 // word is what names are made of.
@@ -200,18 +200,18 @@ func (r *redactor) text(s string) string {
 	})
 }
 
-// value replaces names in a document; of keys only those of labels and the like are
-// changed, where they hold a name.
+// value replaces names in a document. Keys stay: those of labels are spelled in selectors
+// in more than one way.
 func (r *redactor) value(v any, key string) any {
 	switch v := v.(type) {
 	case map[string]any:
 		out := make(map[string]any, len(v))
 		for k, c := range v {
-			at := k
-			if key == "exportTo" || key == "files" {
-				at = r.text(k)
+			if _, text := c.(string); text && k == "name" && (key == "ports" || key == "port") {
+				out[k] = c // a port; Services name those of containers
+				continue
 			}
-			out[at] = r.value(c, k)
+			out[k] = r.value(c, k)
 		}
 		return out
 	case []any:

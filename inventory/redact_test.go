@@ -87,6 +87,10 @@ func structuralWord(text, name string) bool {
 				for _, w := range word.FindAllString(k, -1) {
 					hit = hit || w == name
 				}
+				if _, text := c.(string); text && k == "name" && (key == "ports" || key == "port") {
+					hit = hit || c == name // the name of a port
+					continue
+				}
 				walk(c, k)
 			}
 		case []any:
