@@ -22,7 +22,9 @@ import (
 type built struct {
 	yaml    []byte
 	objects map[api.Ref]string
-	err     error
+	// contents are the objects before they became text.
+	contents state
+	err      error
 }
 
 // Check builds every overlay with kustomize's own library and holds it against
@@ -37,20 +39,18 @@ func (t *Tree) Check() error {
 	if err := t.checkPaths(); err != nil {
 		return err
 	}
-	fs := filesys.MakeFsInMemory()
-	for p, b := range t.files {
-		if err := fs.WriteFile("/"+p, b); err != nil {
-			return fmt.Errorf("%s: %w", p, err)
-		}
+	fs, root, err := t.fileSystem()
+	if err != nil {
+		return err
 	}
 	want := t.expected(line)
 	if err := t.checkPointer(line); err != nil {
 		return err
 	}
-	if err := t.checkWrappers(fs); err != nil {
+	if err := t.checkWrappers(fs, root); err != nil {
 		return err
 	}
-	builds := buildAll(fs, want)
+	builds := buildAll(fs, root, want)
 	for i := range want {
 		w := &want[i]
 		b := &builds[i]
@@ -66,10 +66,13 @@ func (t *Tree) Check() error {
 		at[want[i].dir] = &builds[i]
 	}
 	fragments := fragmentsOf(t.plan)
+	held := func(ref api.Ref, c api.Content) api.Content {
+		return t.user.asBuilt(line, ref, held(c, fragments[ref]))
+	}
 	for i := range want {
 		w := &want[i]
 		if w.from != "" {
-			if err := w.delta(at[w.from].objects, builds[i].objects, fragments); err != nil {
+			if err := w.delta(at[w.from].objects, builds[i].objects, held); err != nil {
 				return err
 			}
 		}
@@ -92,8 +95,12 @@ type expectation struct {
 }
 
 // expected lists every directory that builds, with the state that the plan says.
-func (t *Tree) expected(line *timeline) []expectation {
-	var out []expectation
+func (t *Tree) expected(line *timeline) (out []expectation) {
+	defer func() {
+		for i := range out {
+			out[i].state = t.user.states(line, out[i].state)
+		}
+	}()
 	for _, f := range t.bases {
 		out = append(out, expectation{dir: baseDir(f), state: line.base.of([]string{f})})
 	}
@@ -200,7 +207,7 @@ func (e *expectation) compare(got map[api.Ref]string) error {
 
 // delta makes sure that two neighbouring builds differ by the changes between
 // them and by nothing else. It reads the changes themselves, not the timeline.
-func (e *expectation) delta(before, after map[api.Ref]string, fragments map[api.Ref]bool) error {
+func (e *expectation) delta(before, after map[api.Ref]string, held func(api.Ref, api.Content) api.Content) error {
 	rest := maps.Clone(before)
 	for i := range e.changes {
 		c := &e.changes[i]
@@ -214,7 +221,7 @@ func (e *expectation) delta(before, after map[api.Ref]string, fragments map[api.
 			continue
 		case api.OpCreate, api.OpPatch, api.OpFragment:
 		}
-		text, err := canonical(held(c.After, fragments[ref]))
+		text, err := canonical(held(ref, c.After))
 		if err != nil {
 			return &CheckError{Path: e.dir, Msg: ref.String() + ": " + err.Error()}
 		}
@@ -243,18 +250,18 @@ func canonical(c map[string]any) (string, error) {
 
 // buildAll builds directories side by side. The first goes alone: it loads the
 // schema that kustomize keeps for the whole process.
-func buildAll(fs filesys.FileSystem, dirs []expectation) []built {
+func buildAll(fs filesys.FileSystem, root string, dirs []expectation) []built {
 	out := make([]built, len(dirs))
 	if len(dirs) == 0 {
 		return out
 	}
-	out[0] = kustomize(fs, dirs[0].dir)
+	out[0] = kustomizeAt(fs, root+dirs[0].dir)
 	next := make(chan int)
 	var wg sync.WaitGroup
 	for range min(runtime.GOMAXPROCS(0), len(dirs)) {
 		wg.Go(func() {
 			for i := range next {
-				out[i] = kustomize(fs, dirs[i].dir)
+				out[i] = kustomizeAt(fs, root+dirs[i].dir)
 			}
 		})
 	}
@@ -266,16 +273,16 @@ func buildAll(fs filesys.FileSystem, dirs []expectation) []built {
 	return out
 }
 
-// kustomize builds one directory as `kubectl kustomize` does: the order
+// kustomizeAt builds one directory as `kubectl kustomize` does: the order
 // "unspecified" is what the command passes, not the library's default.
-func kustomize(fs filesys.FileSystem, dir string) built {
+func kustomizeAt(fs filesys.FileSystem, dir string) built {
 	opts := krusty.MakeDefaultOptions()
 	opts.Reorder = krusty.ReorderOptionUnspecified
-	m, err := krusty.MakeKustomizer(opts).Run(fs, "/"+dir)
+	m, err := krusty.MakeKustomizer(opts).Run(fs, dir)
 	if err != nil {
 		return built{err: err}
 	}
-	b := built{objects: make(map[api.Ref]string, m.Size())}
+	b := built{objects: make(map[api.Ref]string, m.Size()), contents: make(state, m.Size())}
 	for _, r := range m.Resources() {
 		c, err := r.Map()
 		if err != nil {
@@ -286,6 +293,7 @@ func kustomize(fs filesys.FileSystem, dir string) built {
 		meta, _ := c["metadata"].(map[string]any)
 		ns, _ := meta["namespace"].(string)
 		ref := api.Ref{Group: id.Group, Kind: id.Kind, Namespace: ns, Name: id.Name}
+		b.contents[ref] = c
 		if b.objects[ref], err = canonical(c); err != nil {
 			return built{err: err}
 		}
@@ -312,6 +320,9 @@ func (t *Tree) checkPaths() error {
 		}
 		for _, to := range references(k) {
 			full := path.Join(path.Dir(p), to)
+			if u := t.user[path.Base(path.Dir(p))]; u != nil && path.Dir(p) == baseDir(path.Base(path.Dir(p))) && to == t.userReference(u) {
+				continue // the user's own base, which is built with the rest
+			}
 			if path.IsAbs(to) || !filepath.IsLocal(filepath.FromSlash(full)) {
 				return &CheckError{Path: p, Msg: fmt.Sprintf("the reference %q leaves the tree", to)}
 			}

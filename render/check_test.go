@@ -209,7 +209,7 @@ func TestPatchIsTheDifference(t *testing.T) {
 				t.Fatal(err)
 			}
 		}
-		b := kustomize(fs, "d")
+		b := kustomizeAt(fs, "/d")
 		if b.err != nil {
 			t.Fatal(b.err)
 		}
@@ -269,7 +269,7 @@ func TestKubectl(t *testing.T) {
 		if err != nil {
 			t.Fatalf("%s: %v %s", p, err, errs.String())
 		}
-		ours := kustomize(fs, strings.TrimPrefix(sub, "/"))
+		ours := kustomizeAt(fs, sub)
 		if ours.err != nil {
 			t.Fatalf("%s: %v", p, ours.err)
 		}

@@ -90,7 +90,7 @@ func (e *WaveError) Error() string {
 // step with its checks, and the way back. format is "markdown" or "html"; the HTML
 // is one file that loads nothing. Errors are *WaveError, *FormatError or *PlanError.
 func Checklist(p *api.MigrationPlan, wave int, format string) ([]byte, error) {
-	t, err := assemble(p)
+	t, err := assemble(p, Options{})
 	if err != nil {
 		return nil, err
 	}

@@ -64,8 +64,7 @@ func (p *played) try(commands string) (string, error) {
 // there, and of the folders of the wave nothing else.
 func (p *played) stands(where, overlay string) {
 	p.t.Helper()
-	fs := filesys.MakeFsOnDisk()
-	got, want := onDisk(fs, filepath.Join(p.dir, p.tree.pointer)), onDisk(fs, filepath.Join(p.dir, overlay))
+	got, want := onDisk(filepath.Join(p.dir, p.tree.pointer)), onDisk(filepath.Join(p.dir, overlay))
 	if got.err != nil || want.err != nil {
 		p.t.Fatalf("%s: %v, %v", where, got.err, want.err)
 	}
@@ -85,7 +84,7 @@ func (p *played) stands(where, overlay string) {
 }
 
 // onDisk builds a directory.
-func onDisk(fs filesys.FileSystem, dir string) built { return kustomize(fs, dir) }
+func onDisk(dir string) built { return kustomizeAt(filesys.MakeFsOnDisk(), dir) }
 
 // TestCommits runs the commands of COMMITS.md as they stand there: each wave forward, back
 // from every step to its start, and forward again. After each the pointer builds what the overlay of

@@ -54,7 +54,7 @@ func (b *builder) component(folder, name string, wave int, before, after state) 
 		f := b.file(ref)
 		renewed := was && is && old["apiVersion"] != now["apiVersion"]
 		if was && (!is || renewed) {
-			files[f+"_removal.yaml"] = deletion(old)
+			files[f+"_removal.yaml"] = deletion(b.t.user.identity(b.line, ref, old))
 			patches = append(patches, f+"_removal.yaml")
 		}
 		if is && (!was || renewed) {
@@ -63,6 +63,7 @@ func (b *builder) component(folder, name string, wave int, before, after state) 
 		}
 		if was && is && !renewed {
 			if p := patchBetween(old, now); p != nil {
+				p["apiVersion"] = b.t.user.identity(b.line, ref, now)["apiVersion"]
 				files[f+"_patch.yaml"] = p
 				patches = append(patches, f+"_patch.yaml")
 			}

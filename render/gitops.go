@@ -291,12 +291,12 @@ func list[T any](in []T, f func(T) any) []any {
 
 // checkWrappers makes sure that the wrappers build with kustomize, and that what they
 // follow is the pointer and nothing else.
-func (t *Tree) checkWrappers(fs filesys.FileSystem) error {
+func (t *Tree) checkWrappers(fs filesys.FileSystem, root string) error {
 	if t.wrappers == nil || t.pointer == "" {
 		return nil
 	}
 	dir := t.wrappers.flavour
-	b := kustomize(fs, dir)
+	b := kustomizeAt(fs, root+dir)
 	if b.err != nil {
 		return &CheckError{Path: dir, Msg: "kustomize does not build it: " + b.err.Error()}
 	}

@@ -20,8 +20,13 @@ type readme struct {
 	FluxApply           string
 	// Wrappers is the directory for the GitOps controller; Missing are the values that it lacks.
 	Wrappers string
+	// OwnBases are namespaces with a kustomization of the user's.
+	OwnBases []ownBase
 	Missing  []string
 }
+
+// ownBase is a namespace that a kustomization of the user's holds.
+type ownBase struct{ Namespace, Path string }
 
 type readmeWave struct {
 	Number, Pods, Steps int
@@ -39,6 +44,11 @@ func (t *Tree) prose() error {
 	}
 	if t.wrappers != nil && t.pointer != "" {
 		r.Wrappers, r.Missing = t.wrappers.flavour, t.wrappers.missing
+	}
+	for _, f := range t.bases {
+		if u := t.user[f]; u != nil {
+			r.OwnBases = append(r.OwnBases, ownBase{u.namespace, t.userReference(u)})
+		}
 	}
 	for i := range p.Waves {
 		w := &p.Waves[i]

@@ -16,6 +16,10 @@ type Options struct {
 	GitOps string
 	// Repository is where the tree will be, for the wrappers.
 	Repository Repository
+	// Bases are, by namespace, directories of the user's own kustomizations that hold what the
+	// tree would capture in base/NAMESPACE. Dir is where the tree will be written, from which it refers to them.
+	Bases map[string]string
+	Dir   string
 	// Inventory is the encoded snapshot that the plan was made from; it becomes
 	// inventory.yaml as it is. nil when there is none.
 	Inventory []byte
@@ -32,6 +36,9 @@ type Tree struct {
 	pointer string
 	// wrappers are nil without a GitOps controller.
 	wrappers *wrappers
+	// user are the user's own bases; root is then the directory of the tree, without links.
+	user userBases
+	root string
 }
 
 // waveDirs are the directories of one wave that have a kustomization.
@@ -53,13 +60,13 @@ type stepDirs struct {
 
 // Build renders a plan. Paths are slash-separated and relative; every directory
 // with a kustomization.yaml builds with kustomize alone. Errors are *PlanError,
-// *FlavourError or *RepositoryError. Build itself runs no kustomize: call Check before Write.
+// *FlavourError, *RepositoryError or *BaseError. Build itself runs no kustomize: call Check before Write.
 func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
 	w, err := newWrappers(p, cmp.Or(o.GitOps, p.GitOps), o.Repository)
 	if err != nil {
 		return nil, err
 	}
-	t, err := assemble(p)
+	t, err := assemble(p, o)
 	if err != nil {
 		return nil, err
 	}
@@ -90,12 +97,21 @@ func Build(p *api.MigrationPlan, o Options) (*Tree, error) {
 }
 
 // assemble makes the kustomize part of a tree.
-func assemble(p *api.MigrationPlan) (*Tree, error) {
+func assemble(p *api.MigrationPlan, o Options) (*Tree, error) {
 	line, err := read(p)
 	if err != nil {
 		return nil, err
 	}
-	b := &builder{p: p, line: line, t: &Tree{plan: p, files: map[string][]byte{}}, names: map[string]int{}, used: map[string]bool{}, stack: map[string][]string{}}
+	t := &Tree{plan: p, files: map[string][]byte{}}
+	if len(o.Bases) > 0 {
+		if t.root, err = resolved(o.Dir); err != nil {
+			return nil, err
+		}
+		if t.user, err = readBases(p, line, o.Bases, t.root); err != nil {
+			return nil, err
+		}
+	}
+	b := &builder{p: p, line: line, t: t, names: map[string]int{}, used: map[string]bool{}, stack: map[string][]string{}}
 	b.countNames()
 	b.base()
 	for i := range p.Waves {
@@ -175,6 +191,11 @@ func baseDir(folder string) string { return "base/" + folder }
 func (b *builder) base() {
 	for _, f := range slices.Sorted(maps.Keys(b.line.base)) {
 		dir := baseDir(f)
+		b.t.bases = append(b.t.bases, f)
+		if u := b.t.user[f]; u != nil {
+			b.kustomization(dir, []string{b.t.userReference(u)}, nil, nil)
+			continue
+		}
 		var resources []string
 		for _, ref := range sortedRefs(b.line.base[f]) {
 			name := b.file(ref) + ".yaml"
@@ -183,6 +204,5 @@ func (b *builder) base() {
 		}
 		slices.Sort(resources)
 		b.kustomization(dir, resources, nil, nil)
-		b.t.bases = append(b.t.bases, f)
 	}
 }

@@ -13,6 +13,8 @@ import (
 type gitopsFlags struct {
 	flavour    string
 	repository render.Repository
+	// bases are NAMESPACE=DIRECTORY.
+	bases []string
 }
 
 func (g *gitopsFlags) add(cmd *cobra.Command) {
@@ -24,25 +26,44 @@ func (g *gitopsFlags) add(cmd *cobra.Command) {
 	f.StringVar(&g.repository.Cluster, "argocd-cluster", "", "name of the cluster in Argo CD, in-cluster for its own; a placeholder when not given")
 	f.StringVar(&g.repository.Namespace, "gitops-namespace", "", "namespace of the controller's objects (default: argocd or flux-system)")
 	f.StringArrayVar(&g.repository.DependsOn, "flux-depends-on", nil, "Flux Kustomization that must be ready before, NAME or NAMESPACE/NAME: what installs Istio; can be repeated")
+	f.StringArrayVar(&g.bases, "base", nil, "NAMESPACE=DIR: your own kustomization that holds what is in a namespace, instead of a captured base/NAMESPACE; can be repeated")
 	complete(cmd, "gitops", render.GitOpsNone, render.ArgoCD, render.Flux)
 }
 
 // check is what is wrong with the flags whatever the plan says.
 func (g *gitopsFlags) check() error {
 	if g.flavour != "" {
-		return oneOf("gitops", g.flavour, render.GitOpsNone, render.ArgoCD, render.Flux)
+		if err := oneOf("gitops", g.flavour, render.GitOpsNone, render.ArgoCD, render.Flux); err != nil {
+			return err
+		}
+	}
+	seen := map[string]bool{}
+	for _, b := range g.bases {
+		ns, dir, ok := strings.Cut(b, "=")
+		switch {
+		case !ok || ns == "" || dir == "":
+			return usageErrorf("--base is %q; it must be NAMESPACE=DIR", b)
+		case seen[ns]:
+			return usageErrorf("--base names namespace %q twice", ns)
+		}
+		seen[ns] = true
 	}
 	return nil
 }
 
-// options are those of a tree.
-func (g *gitopsFlags) options() render.Options {
-	return render.Options{GitOps: g.flavour, Repository: g.repository}
+// options are those of a tree that will be written to a directory.
+func (g *gitopsFlags) options(out string) render.Options {
+	o := render.Options{GitOps: g.flavour, Repository: g.repository, Dir: out, Bases: map[string]string{}}
+	for _, b := range g.bases {
+		ns, dir, _ := strings.Cut(b, "=")
+		o.Bases[ns] = dir
+	}
+	return o
 }
 
 // note says what the wrappers lack.
 func (g *gitopsFlags) note(s *streams, p *api.MigrationPlan) {
-	if flavour, missing := render.Placeholders(p, g.options()); len(missing) > 0 {
+	if flavour, missing := render.Placeholders(p, g.options("")); len(missing) > 0 {
 		s.notef("note: %s/ lacks %s", flavour, strings.Join(missing, ", "))
 	}
 }

@@ -76,8 +76,8 @@ func (o *planOptions) check() error {
 		}
 	}
 	switch {
-	case o.out == "" && o.gitops.flavour != "":
-		return usageErrorf("--gitops writes into the tree: say where with --out DIR")
+	case o.out == "" && (o.gitops.flavour != "" || len(o.gitops.bases) > 0):
+		return usageErrorf("--gitops and --base are about the tree: say where to write it with --out DIR")
 	case len(o.source.files) == 0 && o.inventory == "" && !o.source.live():
 		return usageErrorf("say what to plan with -f PATH, -i INVENTORY or --context CONTEXT")
 	case len(o.source.files) > 0 && o.inventory != "":
@@ -120,7 +120,7 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	}
 	if o.out != "" {
 		doing.stage("building and checking the tree")
-		if err := writeTree(p, inv, o.gitops.options(), o.out, rewritten); err != nil {
+		if err := writeTree(p, inv, o.gitops.options(o.out), o.out, rewritten); err != nil {
 			return err
 		}
 	}

@@ -32,6 +32,8 @@ plan gives the same bytes. The plan is not computed again.`,
 			"render plan.yaml -i inventory.yaml --out out/",
 			"# with what Argo CD needs to follow the tree",
 			"render plan.yaml --out out/ --gitops argocd --git-url https://git.example.com/mesh.git --git-branch main --git-path ambient --argocd-cluster in-cluster",
+			"# on the kustomization of your repository that holds namespace shop",
+			"render plan.yaml --out ambient/ --base shop=apps/shop/production",
 			"# for Flux, after what installs Istio",
 			"render plan.yaml --out out/ --gitops flux --git-url ssh://git@git.example.com/mesh.git --git-branch main --git-path ambient --flux-depends-on istio",
 		),
@@ -53,7 +55,7 @@ plan gives the same bytes. The plan is not computed again.`,
 			if err != nil {
 				return err
 			}
-			if err := writeTree(p, inv, o.gitops.options(), o.out, telemetry); err != nil {
+			if err := writeTree(p, inv, o.gitops.options(o.out), o.out, telemetry); err != nil {
 				return err
 			}
 			o.gitops.note(s, p)
@@ -121,6 +123,9 @@ func writeTree(p *api.MigrationPlan, inv *api.Inventory, o render.Options, dir s
 		return err
 	}
 	if err := tree.Check(); err != nil {
+		if len(o.Bases) > 0 {
+			return usageErrorf("on the bases given, the tree does not build what the plan says; nothing was written: %w", err)
+		}
 		return internalErrorf("the tree does not hold what the plan says: %w", err)
 	}
 	return tree.Write(dir)
