@@ -230,6 +230,47 @@ func (e *endpoints) clients(namespace, name string) []api.Ref {
 	return nil
 }
 
+// callers are clients by the name that a proxy gives its workload. That is the Deployment
+// or CronJob for most, but may be the ReplicaSet or the Job (pkg/kube GetDeployMeta of Istio).
+func (e *endpoints) callers(namespace, name string) []api.Ref {
+	if from := e.clients(namespace, name); len(from) > 0 {
+		return from
+	}
+	i := strings.LastIndexByte(name, '-')
+	if i <= 0 {
+		return nil
+	}
+	owners, suffix := e.workloads[namespace+"/"+name[:i]], name[i+1:]
+	of := func(kinds ...string) []api.Ref {
+		return slices.DeleteFunc(slices.Clone(owners), func(r api.Ref) bool { return !slices.Contains(kinds, r.Kind) })
+	}
+	switch {
+	case len(suffix) >= 8 && strings.Trim(suffix, "0123456789") == "":
+		return of("CronJob") // its Jobs are named by the minute
+	case len(suffix) >= 8 && len(suffix) <= 10 && strings.Trim(suffix, "bcdfghjklmnpqrstvwxz2456789") == "":
+		return of("Deployment", "Rollout") // pod-template-hash
+	}
+	return nil
+}
+
+// servicesOf are the Services that select the pods of a workload.
+func (e *endpoints) servicesOf(namespace, name string) []api.Ref {
+	var out []api.Ref
+	for i := range e.inv.Workloads {
+		w := &e.inv.Workloads[i]
+		if w.Namespace != namespace || w.Name != name {
+			continue
+		}
+		for j := range e.inv.Services {
+			s := &e.inv.Services[j]
+			if s.Namespace == namespace && len(s.Selector) > 0 && selects(s.Selector, w.PodLabels) && !slices.Contains(out, s.Ref()) {
+				out = append(out, s.Ref())
+			}
+		}
+	}
+	return out
+}
+
 func selects(selector, labels map[string]string) bool {
 	for k, v := range selector {
 		if got, ok := labels[k]; !ok || got != v {

@@ -57,7 +57,7 @@ func meshObjects(t *testing.T, m corpora.Mesh) []api.Content {
 	return out
 }
 
-func readString(t *testing.T, namespace, text string) *api.Inventory {
+func readString(t testing.TB, namespace, text string) *api.Inventory {
 	t.Helper()
 	inv, err := Read(t.Context(), Options{Paths: []string{"-"}, Stdin: strings.NewReader(text), DefaultNamespace: namespace})
 	if err != nil {

@@ -6,10 +6,6 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 )
 
-// KindOutside is the kind of a caller that no proxy identified: somebody without a
-// sidecar, and so without identity, or outside of the cluster.
-const KindOutside = "Outside"
-
 // Clients are the workloads that the calling end of an edge stands for: one workload, those of a service account, or
 // those of a namespace.
 func (s *State) Clients(client api.Ref) []*api.Workload {

@@ -77,6 +77,22 @@ func (c *edgeCollector) add(e api.Edge) {
 		old.Protocol = e.Protocol
 	}
 	old.Rate = max(old.Rate, e.Rate)
+	old.Seen = laterSeen(old.Seen, e.Seen)
+}
+
+// laterSeen joins what two sources saw of one call: the later time, and what became of
+// the requests of both.
+func laterSeen(a, b *api.Seen) *api.Seen {
+	if a == nil || b == nil {
+		return cmp.Or(a, b)
+	}
+	out := *a
+	if b.Until > a.Until {
+		out = *b
+	}
+	out.Passed = a.Passed || b.Passed
+	out.Refused = a.Refused && b.Refused
+	return &out
 }
 
 func provenanceRank(p api.Provenance) int {

@@ -283,8 +283,8 @@ const (
 // Edge is a call from a client to a service.
 type Edge struct {
 	// From is a workload; Kind "ServiceAccount" or "Namespace" when only that is
-	// known; "Gateway" when the pods of a gateway are not in the inventory; "Outside" for
-	// callers that no proxy identified.
+	// known; "Gateway" when the pods of a gateway are not in the inventory; KindOutside
+	// for callers that nobody could tell.
 	From Ref `json:"from"`
 	// To is a Service or a ServiceEntry.
 	To       Ref    `json:"to"`
@@ -303,9 +303,22 @@ type Edge struct {
 type Seen struct {
 	From  string `json:"from"`
 	Until string `json:"until"`
-	// Refused is true when every request of the time was answered with 403.
+	// Passed is true when a request was answered with success, so that policies let it in.
+	Passed bool `json:"passed,omitempty"`
+	// Refused is true when requests were refused (403, or PERMISSION_DENIED of gRPC) and none passed.
 	Refused bool `json:"refused,omitempty"`
 }
+
+// KindOutside is the kind of a caller that was seen but is no workload of the inventory.
+const KindOutside = "Outside"
+
+// Callers of KindOutside, by name.
+const (
+	// OutsideUnidentified is without identity: no sidecar, or outside of the cluster.
+	OutsideUnidentified = "*"
+	// OutsideUnmatched may be anybody: its name is not in the inventory, or was not told.
+	OutsideUnmatched = "unmatched"
+)
 
 // CoverageState says how well a kind was seen. The zero value is unset and is
 // treated as unknown.

@@ -18,6 +18,8 @@ type callFlags struct {
 	prometheus string
 	window     time.Duration
 	token      string
+	ca         string
+	headers    []string
 }
 
 func (f *callFlags) add(cmd *cobra.Command) {
@@ -27,12 +29,16 @@ func (f *callFlags) add(cmd *cobra.Command) {
 	fl.StringVar(&f.prometheus, "prometheus", "", "URL of a Prometheus that knows Istio's metrics: who called whom is read from them")
 	fl.DurationVar(&f.window, "prometheus-window", 7*24*time.Hour, "how far back Prometheus is asked")
 	fl.StringVar(&f.token, "prometheus-token-file", "", "file with the bearer token for Prometheus")
+	fl.StringVar(&f.ca, "prometheus-ca-file", "", "file with the certificates that Prometheus is trusted by, instead of the system's")
+	fl.StringArrayVar(&f.headers, "prometheus-header", nil, "header for Prometheus, as \"X-Scope-OrgID: team\"; can be repeated")
 }
 
 func (f *callFlags) check() error {
 	switch {
-	case f.prometheus == "" && f.token != "":
-		return usageErrorf("--prometheus-token-file belongs to --prometheus")
+	case f.prometheus == "" && (f.token != "" || f.ca != "" || len(f.headers) > 0):
+		return usageErrorf("--prometheus-token-file, --prometheus-ca-file and --prometheus-header belong to --prometheus")
+	case f.window%time.Second != 0:
+		return usageErrorf("--prometheus-window is %s; it must be whole seconds", f.window)
 	case f.window < time.Hour:
 		return usageErrorf("--prometheus-window is %s; it must be an hour at least", f.window)
 	}
@@ -57,11 +63,11 @@ func (f *callFlags) read(ctx context.Context, s *streams, inv *api.Inventory) er
 		inv.Edges, inv.Unknowns = append(inv.Edges, edges...), append(inv.Unknowns, unknowns...)
 	}
 	if f.prometheus != "" {
-		edges, unknowns, err := inventory.ReadMetrics(ctx, inventory.MetricsOptions{URL: f.prometheus, Window: f.window, At: s.now, TokenFile: f.token}, inv)
+		edges, unknowns, err := inventory.ReadMetrics(ctx, inventory.MetricsOptions{URL: f.prometheus, Window: f.window, TokenFile: f.token, CAFile: f.ca, Headers: f.headers}, inv)
 		if err != nil {
 			return err
 		}
-		s.notef("%s: %s in %s", f.prometheus, plural(len(edges), "call"), f.window)
+		s.notef("Prometheus: %s in %s; calls that happen less often (monthly jobs) belong into --edges or FeatureNeeds", plural(len(edges), "call"), f.window)
 		inv.Edges, inv.Unknowns = append(inv.Edges, edges...), append(inv.Unknowns, unknowns...)
 	}
 	slices.SortStableFunc(inv.Edges, compareEdges)

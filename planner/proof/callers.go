@@ -39,7 +39,11 @@ type caller struct {
 func (p *prover) callersOf(svc *api.Service) []*caller {
 	edges := p.edgesTo[svc.Ref()]
 	told := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.Provenance == api.Observed || e.Provenance == api.Declared })
-	outside := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.From.Kind == mesh.KindOutside })
+	// A caller that was seen and cannot be told may be anybody.
+	told = told && !slices.ContainsFunc(edges, func(e api.Edge) bool {
+		return e.From.Kind == api.KindOutside && e.From.Name != api.OutsideUnidentified
+	})
+	outside := slices.ContainsFunc(edges, func(e api.Edge) bool { return e.From.Kind == api.KindOutside })
 	type key struct {
 		principal string
 		start     modes
@@ -63,6 +67,15 @@ func (p *prover) callersOf(svc *api.Service) []*caller {
 		}
 	}
 	for _, e := range edges {
+		if e.From.Kind == api.KindOutside {
+			// Whoever is not in the mesh today has no identity, and may get one.
+			for i, w := range p.list {
+				if p.startModes[i].has(mesh.ModeNone) {
+					add(w, int32(e.Port))
+				}
+			}
+			continue
+		}
 		ws, ok := p.stands[e.From]
 		if !ok {
 			ws = p.st.Clients(e.From)

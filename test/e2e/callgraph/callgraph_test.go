@@ -45,6 +45,8 @@ func series() []string {
 		// Ambient to sidecar.
 		call("destination", "reviews-v2", "bookinfo", sa+"reviews", "ratings", "ratings-v1", "200"),
 		call("destination", "reviews-v3", "bookinfo", sa+"reviews", "ratings", "ratings-v1", "403"),
+		// A job that called once, before the first scrape: the counter never grows.
+		"once " + call("destination", "once-29405700", "bookinfo", sa+"once", "details", "details-v1", "200"),
 		// From outside of the mesh, in plaintext.
 		call("destination", "unknown", "unknown", "unknown", "productpage", "productpage-v1", "200"),
 	}
@@ -66,10 +68,17 @@ func start(t *testing.T) string {
 		v := n.Add(10)
 		fmt.Fprintln(w, "# TYPE istio_requests_total counter")
 		for _, s := range series() {
+			if s, once := strings.CutPrefix(s, "once "); once {
+				fmt.Fprintln(w, s, 1)
+				continue
+			}
 			fmt.Fprintf(w, "%s %d\n", s, v)
 		}
 		fmt.Fprintln(w, "# TYPE istio_tcp_connections_opened_total counter")
 		fmt.Fprintf(w, `istio_tcp_connections_opened_total{reporter="source",source_workload="ratings-v1",source_workload_namespace="bookinfo",destination_service="details.bookinfo.svc.cluster.local",destination_service_name="details",destination_service_namespace="bookinfo"} %d`+"\n", v)
+		// ztunnel of the client reports connections to a waypoint with the Service, that of the server the waypoint as the client.
+		fmt.Fprintf(w, `istio_tcp_connections_opened_total{reporter="source",request_protocol="tcp",source_workload="ratings-v1",source_workload_namespace="bookinfo",source_principal="spiffe://cluster.local/ns/bookinfo/sa/bookinfo-ratings",destination_service="reviews.bookinfo.svc.cluster.local",destination_service_name="reviews",destination_service_namespace="bookinfo",destination_workload="waypoint",destination_workload_namespace="bookinfo"} %d`+"\n", v)
+		fmt.Fprintf(w, `istio_tcp_connections_opened_total{reporter="destination",request_protocol="tcp",source_workload="waypoint",source_workload_namespace="bookinfo",source_principal="spiffe://cluster.local/ns/bookinfo/sa/waypoint",destination_service="reviews.bookinfo.svc.cluster.local",destination_service_name="reviews",destination_service_namespace="bookinfo",destination_workload="reviews-v2",destination_workload_namespace="bookinfo"} %d`+"\n", v)
 	}))
 	t.Cleanup(target.Close)
 	dir := t.TempDir()
@@ -109,26 +118,29 @@ func TestCallGraphFromPrometheus(t *testing.T) {
 	}
 	inv.Objects = append(inv.Objects, api.Object{APIVersion: "gateway.networking.k8s.io/v1", Kind: "Gateway", Namespace: "bookinfo", Name: "waypoint",
 		Content: api.Content{"spec": map[string]any{"gatewayClassName": "istio-waypoint"}}})
+	inv.Workloads = append(inv.Workloads, api.Workload{Group: "batch", Kind: "CronJob", Namespace: "bookinfo", Name: "once", ServiceAccount: "once"})
 	want := []string{
-		"Outside * -> Service bookinfo/productpage http refused=false",
-		"Deployment bookinfo/productpage-v1 -> Service bookinfo/details http refused=false",
-		"Deployment bookinfo/productpage-v1 -> Service bookinfo/reviews http refused=false",
-		"Deployment bookinfo/ratings-v1 -> Service bookinfo/details tcp refused=false",
-		"Deployment bookinfo/reviews-v2 -> Service bookinfo/ratings http refused=false",
-		"Deployment bookinfo/reviews-v3 -> Service bookinfo/ratings http refused=true",
+		"Outside * -> Service bookinfo/productpage http passed=true refused=false",
+		"CronJob bookinfo/once -> Service bookinfo/details http passed=true refused=false",
+		"Deployment bookinfo/productpage-v1 -> Service bookinfo/details http passed=true refused=false",
+		"Deployment bookinfo/productpage-v1 -> Service bookinfo/reviews http passed=true refused=false",
+		"Deployment bookinfo/ratings-v1 -> Service bookinfo/details tcp passed=false refused=false",
+		"Deployment bookinfo/ratings-v1 -> Service bookinfo/reviews tcp passed=false refused=false",
+		"Deployment bookinfo/reviews-v2 -> Service bookinfo/ratings http passed=true refused=false",
+		"Deployment bookinfo/reviews-v3 -> Service bookinfo/ratings http passed=false refused=true",
 	}
 	var edges []api.Edge
 	var unknowns []api.Unknown
 	var got []string
 	for range 40 {
 		time.Sleep(time.Second)
-		edges, unknowns, err = inventory.ReadMetrics(t.Context(), inventory.MetricsOptions{URL: url, Window: time.Hour, At: time.Now()}, inv)
+		edges, unknowns, err = inventory.ReadMetrics(t.Context(), inventory.MetricsOptions{URL: url, Window: time.Hour}, inv)
 		if err != nil {
 			continue // it has not started yet
 		}
 		got = nil
 		for _, e := range edges {
-			got = append(got, fmt.Sprintf("%s -> %s %s refused=%v", e.From, e.To, e.Protocol, e.Seen.Refused))
+			got = append(got, fmt.Sprintf("%s -> %s %s passed=%v refused=%v", e.From, e.To, e.Protocol, e.Seen.Passed, e.Seen.Refused))
 		}
 		if cmp.Equal(want, got) {
 			break
