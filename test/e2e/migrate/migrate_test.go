@@ -34,6 +34,9 @@ func TestMain(m *testing.M) { istiod.Main(m) }
 // gitOps applies the tree; the owner has applied the mesh.
 const gitOps = apiserver.Manager("gitops")
 
+// stood is a step of a plan.
+type stood struct{ wave, step int }
+
 // story is one migration, with what was said.
 type story struct {
 	t      *testing.T
@@ -41,6 +44,7 @@ type story struct {
 	bin    string
 	dir    string
 	plan   *api.MigrationPlan
+	way    []stood
 	script strings.Builder
 	// last are the objects that the last commit held; true for those that are not pruned.
 	last map[api.Ref]bool
@@ -92,6 +96,13 @@ func (st *story) read() {
 	}
 	if st.plan, err = api.Decode[api.MigrationPlan]("plan.yaml", bytes.NewReader(b)); err != nil {
 		st.t.Fatal(err)
+	}
+	for i := range st.plan.Waves {
+		for j := range st.plan.Waves[i].Steps {
+			if st.plan.Waves[i].Number > 0 {
+				st.way = append(st.way, stood{i, j})
+			}
+		}
 	}
 }
 
@@ -203,6 +214,40 @@ func (st *story) settled(want string) string {
 	return out
 }
 
+// forward applies steps, and waits after each until the next one may start.
+func (st *story) forward(from, to int) {
+	st.t.Helper()
+	for k := from; k < to; k++ {
+		st.apply(st.overlay(st.way[k].wave, st.way[k].step, ""))
+		if k+1 == len(st.way) {
+			st.settled("DONE")
+			continue
+		}
+		next := st.plan.Waves[st.way[k+1].wave]
+		st.settled(fmt.Sprintf("MAY PROCEED with step %s of wave %d", next.Steps[st.way[k+1].step].Name, next.Number))
+	}
+}
+
+// back takes steps back, and waits after each until it may be done again.
+func (st *story) back(from, to int) {
+	st.t.Helper()
+	for k := from - 1; k >= to; k-- {
+		w := &st.plan.Waves[st.way[k].wave]
+		s := &w.Steps[st.way[k].step]
+		for _, r := range s.Rollback {
+			st.apply(st.overlay(st.way[k].wave, st.way[k].step, r.Name))
+		}
+		st.settled(fmt.Sprintf("MAY PROCEED with step %s of wave %d", s.Name, w.Number))
+	}
+}
+
+// takeOver applies the tree as it is before the first step: the controller takes over what
+// the tree holds in full.
+func (st *story) takeOver() {
+	st.t.Helper()
+	st.apply(filepath.Join(filepath.Dir(st.overlay(st.way[0].wave, st.way[0].step, "")), "_start"))
+}
+
 // consents are for what a cluster without nodes and images of its own cannot tell.
 const consents = `apiVersion: ambientplan.dev/v1alpha1
 kind: MigrationPolicy
@@ -236,52 +281,23 @@ func TestMigration(t *testing.T) {
 	out := st.settled("MAY PROCEED with step prepare of wave 1")
 	t.Logf("before the first step:\n%s", out)
 
-	type stood struct{ wave, step int }
-	var way []stood
-	for i := range st.plan.Waves {
-		for j := range st.plan.Waves[i].Steps {
-			if st.plan.Waves[i].Number > 0 {
-				way = append(way, stood{i, j})
-			}
-		}
-	}
-	forward := func(from, to int) {
-		for k := from; k < to; k++ {
-			st.apply(st.overlay(way[k].wave, way[k].step, ""))
-			if k+1 < len(way) {
-				next := st.plan.Waves[way[k+1].wave].Steps[way[k+1].step].Name
-				st.settled(fmt.Sprintf("MAY PROCEED with step %s of wave %d", next, st.plan.Waves[way[k+1].wave].Number))
-			} else {
-				st.settled("DONE")
-			}
-		}
-	}
-	back := func(from, to int) {
-		for k := from - 1; k >= to; k-- {
-			s := &st.plan.Waves[way[k].wave].Steps[way[k].step]
-			for _, r := range s.Rollback {
-				st.apply(st.overlay(way[k].wave, way[k].step, r.Name))
-			}
-			st.settled(fmt.Sprintf("MAY PROCEED with step %s of wave %d", s.Name, st.plan.Waves[way[k].wave].Number))
-		}
-	}
-	st.apply(filepath.Join(filepath.Dir(st.overlay(way[0].wave, way[0].step, "")), "_start")) // the tree takes over what it holds
-	half := len(way) / 2
-	forward(0, half)
+	st.takeOver()
+	half := len(st.way) / 2
+	st.forward(0, half)
 	st.run(0, "inventory", "--out", "halfway.yaml")
 	st.run(0, "plan", "-i", "halfway.yaml", "--needs", needs, "--policy", "policy.yaml", "--previous", "out", "--out", "again")
 	if d := st.run(0, "diff", "out", "again"); !strings.Contains(d, "the two plans do the same") {
 		t.Errorf("planned again half way, the plan is another one:\n%s", d)
 	}
-	back(half, 0)
+	st.back(half, 0)
 	st.asBefore("after the way back from the middle", before, spaces)
-	forward(0, len(way))
-	back(len(way), 0)
+	st.forward(0, len(st.way))
+	st.back(len(st.way), 0)
 	st.asBefore("after all the way back", before, spaces)
 	apiserver.Eventually(t, time.Minute, func() error { return sidecars(t, st, "bookinfo") })
 	file := filepath.Join(os.TempDir(), "ambientplan-migration.txt")
 	if err := os.WriteFile(file, []byte(st.script.String()), 0o600); err == nil {
-		t.Logf("%d steps forward twice and back; the transcript is %s", len(way), file)
+		t.Logf("%d steps forward twice and back; the transcript is %s", len(st.way), file)
 	}
 }
 
@@ -335,4 +351,38 @@ func (st *story) overlay(wave, step int, back string) string {
 		return filepath.Join(dir, "rollback", filepath.Base(steps[0]))
 	}
 	return filepath.Join(dir, w.Steps[step].Name)
+}
+
+// TestMigrationWithPolicies is the story of online-boutique, a mesh that denies everything
+// that its layer 7 policies do not allow.
+func TestMigrationWithPolicies(t *testing.T) {
+	const dir = "../../../examples/online-boutique/"
+	st := begin(t, "online-boutique")
+	spaces := []string{"onlineboutique"}
+	before := st.snapshot(spaces)
+	b, err := os.ReadFile(dir + "policy.yaml")
+	if err != nil {
+		t.Fatal(err)
+	}
+	policy := string(b) + strings.TrimPrefix(consents[strings.Index(consents, "consents:"):], "consents:\n")
+	calendar, consented := strings.Index(policy, "calendar:"), strings.Index(policy, "waypoint:")
+	if err := os.WriteFile(filepath.Join(st.dir, "policy.yaml"), []byte(policy[:calendar]+policy[consented:]), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	if err := os.WriteFile(filepath.Join(st.dir, "dates.yaml"), []byte(strings.Replace(policy, "2027-01-11", "2127-01-11", 1)), 0o600); err != nil {
+		t.Fatal(err)
+	}
+	st.run(0, "inventory", "--edges", abs(t, dir+"edges.csv"), "--out", "inventory.yaml")
+	st.run(0, "plan", "-i", "inventory.yaml", "--needs", abs(t, dir+"needs.yaml"), "--policy", "dates.yaml", "--out", "later", "--fail-on", "never")
+	if out := st.run(1, "status", "later"); !strings.Contains(out, "does not start before 2127-") {
+		t.Errorf("a wave may start a hundred years early:\n%s", out)
+	}
+	st.run(0, "plan", "-i", "inventory.yaml", "--needs", abs(t, dir+"needs.yaml"), "--policy", "policy.yaml", "--out", "out", "--fail-on", "never")
+	st.read()
+	t.Log(st.plan.Incomplete)
+	st.takeOver()
+	st.forward(0, len(st.way))
+	st.back(len(st.way), 0)
+	st.asBefore("after all the way back", before, spaces)
+	t.Logf("%d steps forward and back", len(st.way))
 }
