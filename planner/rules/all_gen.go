@@ -71,6 +71,7 @@ func All() []Rule {
 		m29,
 		o07,
 		o39,
+		o41,
 		p01,
 		p02,
 		p02a,
