@@ -188,6 +188,46 @@ func (st *story) snapshot(namespaces []string) map[api.Ref]any {
 	return out
 }
 
+// meddle changes what stands, as people do, and asks for the status each time.
+func (st *story) meddle() {
+	st.t.Helper()
+	ctx := st.t.Context()
+	stops := func(because string) {
+		st.t.Helper()
+		if out := strings.Join(strings.Fields(st.run(1, "status", "out")), " "); !strings.HasPrefix(out, "STOP") || !strings.Contains(out, because) {
+			st.t.Errorf("status says\n%s\nwant STOP, because %s", out, because)
+		}
+	}
+	apply := func(o map[string]any) {
+		st.t.Helper()
+		if err := st.s.Apply(ctx, o, "somebody"); err != nil {
+			st.t.Fatal(err)
+		}
+	}
+	policy := api.Ref{Group: "security.istio.io", Kind: "AuthorizationPolicy", Namespace: "bookinfo", Name: "surprise"}
+	apply(map[string]any{"apiVersion": "security.istio.io/v1", "kind": policy.Kind, "metadata": map[string]any{"name": policy.Name, "namespace": policy.Namespace},
+		"spec": map[string]any{"selector": map[string]any{"matchLabels": map[string]any{"app": "ratings"}}, "rules": []any{map[string]any{"to": []any{map[string]any{"operation": map[string]any{"methods": []any{"GET"}}}}}}}})
+	stops("AuthorizationPolicy bookinfo/surprise: added since the plan was made")
+	stops("its proof was") // a layer 7 policy that nothing was copied of
+	if err := st.s.Delete(ctx, policy); err != nil {
+		st.t.Fatal(err)
+	}
+	apply(map[string]any{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "bookinfo", "labels": map[string]any{"istio.io/dataplane-mode": "none"}}})
+	stops("Namespace bookinfo is off the plan")
+	st.apply(st.overlay(st.way[len(st.way)/2-1].wave, st.way[len(st.way)/2-1].step, ""))
+	running.Bind(st.t, st.s, func(role map[string]any) {
+		for _, r := range role["rules"].([]any) {
+			rule := r.(map[string]any)
+			rule["resources"] = slices.DeleteFunc(rule["resources"].([]any), func(v any) bool { return v == "daemonsets" || v == "authorizationpolicies" })
+		}
+	})
+	stops("it is not known whether the DaemonSets ztunnel and istio-cni-node are ready on every node")
+	stops("every AuthorizationPolicy was read when the plan was made, and now they are forbidden")
+	running.Bind(st.t, st.s, nil)
+	next := st.plan.Waves[st.way[len(st.way)/2].wave]
+	st.settled(fmt.Sprintf("MAY PROCEED with step %s of wave %d", next.Steps[st.way[len(st.way)/2].step].Name, next.Number))
+}
+
 // asBefore waits until the garbage collector has taken away what istiod made for waypoints,
 // and compares what stands with what stood.
 func (st *story) asBefore(when string, before map[api.Ref]any, spaces []string) {
@@ -289,6 +329,7 @@ func TestMigration(t *testing.T) {
 	if d := st.run(0, "diff", "out", "again"); !strings.Contains(d, "the two plans do the same") {
 		t.Errorf("planned again half way, the plan is another one:\n%s", d)
 	}
+	st.meddle()
 	st.back(half, 0)
 	st.asBefore("after the way back from the middle", before, spaces)
 	st.forward(0, len(st.way))
