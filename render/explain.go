@@ -49,6 +49,7 @@ func Explain(p *api.MigrationPlan, subject string) ([]byte, error) {
 	t.explainConstraints(p, s)
 	t.explainFindings(p, s)
 	t.explainUnknowns(p, s)
+	t.explainCalls(p, s)
 	t.explainObjects(p, s)
 	t.explainChanges(p, s)
 	if t.b.Len() == before {
