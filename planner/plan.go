@@ -6,6 +6,7 @@ package planner
 import (
 	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -51,9 +52,24 @@ type Slot struct {
 	begun bool
 }
 
+// ErrClusters marks an inventory of several clusters.
+var ErrClusters = errors.New("a plan is for one cluster, and the inventory is of several")
+
+// clusterNames lists the clusters of an inventory.
+func clusterNames(inv *api.Inventory) string {
+	var out []string
+	for _, c := range inv.Clusters {
+		out = append(out, c.Name)
+	}
+	return strings.Join(out, ", ")
+}
+
 // Plan computes the whole plan. It fails only on a contradiction in the input
 // that no plan could be honest about, or when ctx is done.
 func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
+	if n := len(in.Inventory.Clusters); n > 1 {
+		return nil, fmt.Errorf("%w: it holds %d (%s); read and plan one at a time", ErrClusters, n, clusterNames(in.Inventory))
+	}
 	policy := in.Policy
 	if policy == nil {
 		policy = &api.MigrationPolicy{}
