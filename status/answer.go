@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"slices"
+	"strconv"
 	"strings"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
@@ -107,7 +108,9 @@ func generation(o api.Content) int64 {
 	return number(meta["generation"])
 }
 
-// number reads an integer of any type; 0 when it is none.
+// number reads an integer of any type; 0 when it is none. Istio's conditions carry their
+// observedGeneration as a string: istio.io/api writes them as protobuf's JSON, whose int64
+// are strings (meta/v1alpha1/status.proto; the CRDs allow both).
 func number(v any) int64 {
 	switch n := v.(type) {
 	case int64:
@@ -118,6 +121,12 @@ func number(v any) int64 {
 		return int64(n)
 	case float64:
 		return int64(n)
+	case string:
+		i, err := strconv.ParseInt(n, 10, 64)
+		if err != nil {
+			return 0
+		}
+		return i
 	}
 	return 0
 }
@@ -135,7 +144,11 @@ func holds(name string, status map[string]any, now int64, wants []want) answer {
 		state, _ := c["status"].(string)
 		reason, _ := c["reason"].(string)
 		message, _ := c["message"].(string)
-		if seen := number(c["observedGeneration"]); seen != 0 && now != 0 && seen < now {
+		seen := number(c["observedGeneration"])
+		if _, there := c["observedGeneration"]; there && seen == 0 && now != 0 {
+			return unknown("%s: it cannot be read of which generation condition %s is", name, w.kind)
+		}
+		if seen != 0 && now != 0 && seen < now {
 			return not("%s: condition %s is of generation %d, and the object is of %d", name, w.kind, seen, now)
 		}
 		if state != "True" || w.reason != "" && reason != w.reason {
@@ -257,11 +270,18 @@ func (j *judge) rolledOut(ref api.Ref) answer {
 		return a
 	}
 	w := j.workloads[anyCluster(ref)]
-	if why := j.unread("", "Pod"); why != "" || w == nil {
+	if why := j.unread("", "Pod"); why != "" {
 		return unknown("%s", why)
 	}
+	if w == nil {
+		return unknown("the inventory has no workload %s", ref)
+	}
 	p := w.Pods
+	status, _ := o["status"].(map[string]any)
+	ready := max(number(status["readyReplicas"]), number(status["numberReady"]))
 	switch {
+	case ready > int64(p.Total-p.Done):
+		return unknown("%s has %d pods ready, and %d of its pods were seen", ref, ready, p.Total-p.Done)
 	case p.Sidecar > 0:
 		return not("%d of %d pods have a sidecar", p.Sidecar, p.Total)
 	case p.Uncaptured > 0:
@@ -306,9 +326,9 @@ func (j *judge) sidecars(namespace string, done int) answer {
 		return unknown("%s", why)
 	}
 	n := 0
-	for ref, at := range j.moves {
+	for _, ref := range j.moving() {
 		w := j.workloads[ref]
-		if ref.Namespace != namespace || at < done || w == nil {
+		if ref.Namespace != namespace || j.moves[ref] < done || w == nil {
 			continue
 		}
 		if left := w.Pods.Total - w.Pods.Done - w.Pods.Sidecar; left > 0 {

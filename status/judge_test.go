@@ -104,6 +104,16 @@ func TestAnswers(t *testing.T) {
 		{"bound for another reason", api.Ask{Kind: api.AskBound, Object: serviceRef}, set(serviceRef, "{status: {conditions: [{type: istio.io/WaypointBound, status: 'True', reason: Other}]}}"), api.CheckNot, "reason Other"},
 		{"accepted", api.Ask{Kind: api.AskAccepted, Object: api.Ref{Kind: "Namespace", Name: "shop"}}, nil, api.CheckOK, "1 policies"},
 		{"accepted in part", api.Ask{Kind: api.AskAccepted, Object: api.Ref{Kind: "Namespace", Name: "shop"}}, set(policyRef, "{metadata: {labels: {app.kubernetes.io/managed-by: ambientplan}}, spec: {targetRefs: [{kind: Service, name: web}]}, status: {conditions: [{type: WaypointAccepted, status: 'True', reason: UnsupportedValue, message: rule ignored}]}}"), api.CheckNot, "UnsupportedValue"},
+		{"answer to an older policy", api.Ask{Kind: api.AskAccepted, Object: api.Ref{Kind: "Namespace", Name: "shop"}}, func(in *Input) {
+			// istiod writes the generation as a string.
+			in.Objects[policyRef] = object(t, "{metadata: {generation: 3, labels: {app.kubernetes.io/managed-by: ambientplan}}, spec: {targetRefs: [{kind: Service, name: web}]}, status: {conditions: [{type: WaypointAccepted, status: 'True', reason: Accepted, observedGeneration: '2'}]}}")
+		}, api.CheckNot, "is of generation 2"},
+		{"answer to this policy", api.Ask{Kind: api.AskAccepted, Object: api.Ref{Kind: "Namespace", Name: "shop"}}, func(in *Input) {
+			in.Objects[policyRef] = object(t, "{metadata: {generation: 3, labels: {app.kubernetes.io/managed-by: ambientplan}}, spec: {targetRefs: [{kind: Service, name: web}]}, status: {conditions: [{type: WaypointAccepted, status: 'True', reason: Accepted, observedGeneration: '3'}]}}")
+		}, api.CheckOK, "1 policies"},
+		{"answer to nobody knows which", api.Ask{Kind: api.AskAccepted, Object: api.Ref{Kind: "Namespace", Name: "shop"}}, func(in *Input) {
+			in.Objects[policyRef] = object(t, "{metadata: {generation: 3, labels: {app.kubernetes.io/managed-by: ambientplan}}, spec: {targetRefs: [{kind: Service, name: web}]}, status: {conditions: [{type: WaypointAccepted, status: 'True', reason: Accepted, observedGeneration: new}]}}")
+		}, api.CheckUnknown, "of which generation"},
 		{"policies may not be read", api.Ask{Kind: api.AskAccepted, Object: api.Ref{Kind: "Namespace", Name: "shop"}}, func(in *Input) { hide(in, "AuthorizationPolicy") }, api.CheckUnknown, "forbidden"},
 		{"route", api.Ask{Kind: api.AskRoute, Object: routeRef}, nil, api.CheckOK, "accepted by 1"},
 		{"route that nobody answered", api.Ask{Kind: api.AskRoute, Object: routeRef}, set(routeRef, "{spec: {parentRefs: [{name: web}]}}"), api.CheckNot, "no parent that answered"},
@@ -118,6 +128,8 @@ func TestAnswers(t *testing.T) {
 			set(webRef, "{spec: {replicas: 0}}")(in)
 			pods(api.PodCounts{})(in)
 		}, api.CheckOK, "0 pods"},
+		{"ready pods that were not seen", api.Ask{Kind: api.AskRolledOut, Object: webRef}, pods(api.PodCounts{}), api.CheckUnknown, "2 pods ready, and 0"},
+		{"a workload that was not seen", api.Ask{Kind: api.AskRolledOut, Object: webRef}, func(in *Input) { in.Now.Workloads = nil }, api.CheckUnknown, "has no workload"},
 		{"a sidecar is left", api.Ask{Kind: api.AskRolledOut, Object: webRef}, pods(api.PodCounts{Observed: true, Total: 2, Ambient: 1, Sidecar: 1}), api.CheckNot, "1 of 2 pods have a sidecar"},
 		{"a pod is not captured", api.Ask{Kind: api.AskRolledOut, Object: webRef}, pods(api.PodCounts{Observed: true, Total: 2, Ambient: 1, Uncaptured: 1}), api.CheckNot, "not captured"},
 		{"pods may not be read", api.Ask{Kind: api.AskRolledOut, Object: webRef}, func(in *Input) { hide(in, "Pod") }, api.CheckUnknown, "forbidden"},

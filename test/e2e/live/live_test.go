@@ -186,3 +186,46 @@ func TestForbiddenKinds(t *testing.T) {
 		}
 	}
 }
+
+// TestTwoRevisions: with two control planes both mesh configurations are read, by the role
+// that was printed for both; with the role for one of them, that is not known.
+func TestTwoRevisions(t *testing.T) {
+	s := running.Mesh(t, "../../../examples/bookinfo/cluster")
+	labels := map[string]any{"app": "istiod", "istio.io/rev": "canary"}
+	for _, o := range []map[string]any{
+		{"apiVersion": "v1", "kind": "ConfigMap", "metadata": map[string]any{"name": "istio-canary", "namespace": "istio-system", "labels": map[string]any{"istio.io/rev": "canary"}},
+			"data": map[string]any{"mesh": "trustDomain: canary.example\n"}},
+		{"apiVersion": "apps/v1", "kind": "Deployment", "metadata": map[string]any{"name": "istiod-canary", "namespace": "istio-system", "labels": labels},
+			"spec": map[string]any{"selector": map[string]any{"matchLabels": labels}, "template": map[string]any{"metadata": map[string]any{"labels": labels},
+				"spec": map[string]any{"containers": []any{map[string]any{"name": "discovery", "image": "example.com/pilot:1.30.1"}}}}}},
+		{"apiVersion": "v1", "kind": "Namespace", "metadata": map[string]any{"name": "canary", "labels": map[string]any{"istio.io/rev": "canary"}}},
+	} {
+		if err := s.Apply(t.Context(), o, "owner"); err != nil {
+			t.Fatal(err)
+		}
+	}
+	meshConfig := func(inv *api.Inventory) api.KindCoverage {
+		return inv.Coverage[slices.IndexFunc(inv.Coverage, func(c api.KindCoverage) bool { return c.Kind == "MeshConfig" })]
+	}
+	running.Bind(t, s, nil)
+	one := read(t, s)
+	if c := meshConfig(one); c.State != api.Forbidden || !strings.Contains(c.Reason, "istio-canary") || plan(t, one).Complete {
+		t.Errorf("coverage %+v", c)
+	}
+	running.Bind(t, s, func(role map[string]any) {
+		rules := role["rules"].([]any)
+		last := rules[len(rules)-1].(map[string]any)
+		last["resourceNames"] = append(last["resourceNames"].([]any), "istio-canary") // as --revision canary prints it
+	})
+	both := read(t, s)
+	if c := meshConfig(both); c.State != api.Complete || c.Count != 2 {
+		t.Errorf("coverage %+v", c)
+	}
+	var revisions []string
+	for _, d := range both.Clusters[0].Istiods {
+		revisions = append(revisions, d.Revision+" "+d.Version)
+	}
+	if len(revisions) != 2 || !slices.Contains(revisions, "canary 1.30.1") {
+		t.Errorf("control planes %v", revisions)
+	}
+}
