@@ -19,6 +19,8 @@ type pod struct {
 	sidecar, native bool
 	hbone, ambient  bool
 	hostNetwork     bool
+	// proxy is the container of its sidecar.
+	proxy map[string]any
 	// shape is the workload that this pod alone would make.
 	shape *api.Workload
 }
@@ -44,11 +46,13 @@ func (b *builder) addPod(d *document) {
 	p.done = phase == "Succeeded" || phase == "Failed"
 	p.hostNetwork = truth(spec, "hostNetwork")
 	for _, k := range objects(spec, "containers") {
-		p.sidecar = p.sidecar || isProxy(k)
+		if isProxy(k) {
+			p.sidecar, p.proxy = true, k
+		}
 	}
 	for _, k := range objects(spec, "initContainers") {
 		if isProxy(k) && str(k, "restartPolicy") == "Always" {
-			p.sidecar, p.native = true, true
+			p.sidecar, p.native, p.proxy = true, true, k
 		}
 	}
 	if annotations["sidecar.istio.io/status"] != "" {

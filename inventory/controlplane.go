@@ -45,7 +45,7 @@ func (b *builder) control(w *api.Workload, d *document, template map[string]any)
 	if len(containers) > 0 {
 		version = imageTag(str(containers[0], "image"))
 	}
-	b.components = append(b.components, api.Component{Name: name, Version: version, Settings: pluginSettings(containers), Ref: w.Ref()})
+	b.components = append(b.components, api.Component{Name: name, Version: version, Settings: pluginSettings(containers), Requests: requestsOfPod(containers), Ref: w.Ref()})
 }
 
 func istiod(w *api.Workload, containers []map[string]any) api.ControlPlane {

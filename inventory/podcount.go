@@ -17,6 +17,7 @@ func count(c *api.PodCounts, p *pod) {
 		c.Done++
 	case p.sidecar:
 		c.Sidecar++
+		countProxy(c, p.proxy)
 		if p.native {
 			c.NativeSidecar++
 		}

@@ -136,7 +136,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 		Tool:     in.Tool, Digest: in.Digest, Calls: withoutEvidence(edges),
 		Decisions: ds, Waves: waves, Held: held, Constraints: cs,
 		Findings: findings, Unknowns: unknowns, Coverage: in.Inventory.Coverage,
-		Cost: cost(st, ds, policy), GitOps: policy.GitOps, Namespaces: spaces, Base: steps.bases(),
+		Cost: steps.cost(spaces, waves), GitOps: policy.GitOps, Namespaces: spaces, Base: steps.bases(),
 	}
 	if err := Prove(ctx, st, edges, p); err != nil {
 		return nil, err

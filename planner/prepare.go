@@ -61,6 +61,7 @@ func (s *stepper) waypoints(st *step, services []*api.Decision) {
 			continue
 		}
 		size := s.sizeOf(w, s.servedBy(w))
+		s.made = append(s.made, madeWaypoint{namespace: w.Namespace, wave: s.number, size: size.policy})
 		objs, err := translate.WaypointGateway(w, size.policy, w.Scope == "shared")
 		s.fail(err, ref.String())
 		for _, o := range objs {

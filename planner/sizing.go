@@ -60,7 +60,7 @@ func (s *stepper) sizeOf(w api.WaypointRef, services []*api.Decision) waypointSi
 	need = need * 100 / float64(target)
 	if out.policy.CPURequest == "" {
 		// Two pods carry it, in steps of 50m.
-		each := min(max(math.Ceil(need/2/50)*50, waypointCPU), mostMilliCPU)
+		each := min(max(math.Ceil(need/2/50)*50, float64(waypointRequests.MilliCPU)), mostMilliCPU)
 		out.policy.CPURequest = strconv.Itoa(int(each)) + "m"
 	}
 	each := milliOf(out.policy.CPURequest)

@@ -48,6 +48,9 @@ type stepper struct {
 	taken       map[api.Ref]bool
 	findings    []api.Finding
 	err         error
+	// number of the wave that is being made, and the waypoints made so far.
+	number int
+	made   []madeWaypoint
 }
 
 func newStepper(st *mesh.State, ds []api.Decision, edges []api.Edge, p *api.MigrationPolicy) *stepper {
@@ -83,6 +86,7 @@ func newStepper(st *mesh.State, ds []api.Decision, edges []api.Edge, p *api.Migr
 
 // wave makes the steps of one wave.
 func (s *stepper) wave(slot Slot) []api.Step {
+	s.number = slot.Number
 	var steps []api.Step
 	prev := baseState
 	emit := func(st *step) {

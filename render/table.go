@@ -65,9 +65,13 @@ func (t *text) verdict(p *api.MigrationPlan) {
 			queries(r.Summary.Queries), r.Summary.Queries-r.Summary.Verdicts[string(api.TelemetryUnaffected)], count(r.Summary.Blockers, "blocker"), count(r.Summary.Warnings, "warning")))
 	}
 	if c := p.Cost; c.Assumptions != "" {
-		t.para("", fmt.Sprintf("requests of the data plane: %s before, %s after (%s, %s)", quantity(c.BeforeCPU, c.BeforeMemory), quantity(c.AfterCPU, c.AfterMemory), count(c.Sidecars, "sidecar"), count(c.Waypoints, "waypoint")))
-		if c.Nodes == 0 {
-			t.para("", "no node was read: ztunnel and istio-cni, which run on every node, are missing from the second sum")
+		after := quantity(c.AfterCPU, c.AfterMemory) + " after"
+		if len(c.Missing) > 0 {
+			after = "after it " + quantity(c.AfterCPU, c.AfterMemory) + " and what is not known"
+		}
+		t.para("", fmt.Sprintf("requests of the data plane: %s before, %s (%s, %s)", quantity(c.BeforeCPU, c.BeforeMemory), after, count(c.Sidecars, "sidecar"), count(c.Waypoints, "waypoint")))
+		for _, m := range c.Missing {
+			t.para("", m)
 		}
 	}
 }

@@ -86,7 +86,41 @@ type Component struct {
 	// "FELIX_BPFENABLED" of Calico, "POD_SECURITY_GROUP_ENFORCING_MODE" of the VPC
 	// CNI of AWS. One that was not set is missing.
 	Settings map[string]string `json:"settings,omitempty"`
-	Ref      Ref               `json:"ref"`
+	// Requests of one pod of it; nil when its template sets none.
+	Requests *Resources `json:"requests,omitempty"`
+	Ref      Ref        `json:"ref"`
+}
+
+// Resources are requests or limits of CPU and memory, in milli-CPU and MiB.
+type Resources struct {
+	MilliCPU  int64 `json:"milliCPU"`
+	MemoryMiB int64 `json:"memoryMiB"`
+}
+
+// Plus adds two of them up.
+func (r Resources) Plus(o Resources) Resources {
+	return Resources{MilliCPU: r.MilliCPU + o.MilliCPU, MemoryMiB: r.MemoryMiB + o.MemoryMiB}
+}
+
+// Minus takes o away; what is left can be negative.
+func (r Resources) Minus(o Resources) Resources {
+	return Resources{MilliCPU: r.MilliCPU - o.MilliCPU, MemoryMiB: r.MemoryMiB - o.MemoryMiB}
+}
+
+// Times is n of them.
+func (r Resources) Times(n int) Resources {
+	return Resources{MilliCPU: r.MilliCPU * int64(n), MemoryMiB: r.MemoryMiB * int64(n)}
+}
+
+// ProxyResources are what sidecars of running pods are given, added up.
+type ProxyResources struct {
+	// Pods that were added up; a sidecar that only an annotation tells of is none of them.
+	Pods     int       `json:"pods"`
+	Requests Resources `json:"requests"`
+	Limits   Resources `json:"limits,omitzero"`
+	// NoRequests and NoLimits count sidecars that leave out CPU, memory or both.
+	NoRequests int `json:"noRequests,omitempty"`
+	NoLimits   int `json:"noLimits,omitempty"`
 }
 
 // Namespace of a cluster. Annotations are only those that the mesh or
@@ -176,6 +210,8 @@ type PodCounts struct {
 	Done int `json:"done,omitempty"`
 	// HostNetwork pods, whatever else they are.
 	HostNetwork int `json:"hostNetwork,omitempty"`
+	// Proxies is what the Sidecar pods give to their sidecars; nil when there is none.
+	Proxies *ProxyResources `json:"proxies,omitempty"`
 }
 
 // Service of a cluster. Annotations are only those that the mesh or ambientplan reads.

@@ -378,15 +378,95 @@ type PlanNamespace struct {
 	Mode    string `json:"mode"`
 }
 
-// Cost of the data plane by requests, before and after. Quantities are in
-// milli-CPU and MiB.
+// Cost of the data plane by requests, before and after. Quantities are in milli-CPU
+// and MiB. What could not be read is named in Missing and is not in the sums.
 type Cost struct {
-	Sidecars     int    `json:"sidecars"`
-	Waypoints    int    `json:"waypoints"`
-	Nodes        int    `json:"nodes,omitempty"`
-	BeforeCPU    int64  `json:"beforeMilliCPU"`
-	BeforeMemory int64  `json:"beforeMiB"`
-	AfterCPU     int64  `json:"afterMilliCPU"`
-	AfterMemory  int64  `json:"afterMiB"`
-	Assumptions  string `json:"assumptions"`
+	// Sidecars run today; Staying of them remain after the last wave.
+	Sidecars int `json:"sidecars"`
+	Staying  int `json:"staying"`
+	// Waypoints that the plan makes, and how many pods they have at least.
+	Waypoints    int `json:"waypoints"`
+	WaypointPods int `json:"waypointPods"`
+	// Nodes that run ztunnel and istio-cni: those of Linux. 0 when no node was read.
+	Nodes        int   `json:"nodes,omitempty"`
+	BeforeCPU    int64 `json:"beforeMilliCPU"`
+	BeforeMemory int64 `json:"beforeMiB"`
+	AfterCPU     int64 `json:"afterMilliCPU"`
+	AfterMemory  int64 `json:"afterMiB"`
+	// Missing says what the sums leave out, in words; they are whole when it is empty.
+	Missing []string `json:"missing,omitempty"`
+	// Assumed is for how many sidecars the chart's default request was taken, for want of
+	// a pod that was read.
+	Assumed int `json:"assumed,omitempty"`
+	// Limits, before and after.
+	Limits CostLimits `json:"limits,omitzero"`
+	// BreakEven is nil when there are no sidecars.
+	BreakEven  *BreakEven      `json:"breakEven,omitempty"`
+	Namespaces []NamespaceCost `json:"namespaces,omitempty"`
+	Waves      []WaveCost      `json:"waves,omitempty"`
+	// Assumptions in words.
+	Assumptions string `json:"assumptions"`
+}
+
+// Before is what the data plane asks for today.
+func (c *Cost) Before() Resources { return Resources{MilliCPU: c.BeforeCPU, MemoryMiB: c.BeforeMemory} }
+
+// After is what it asks for after the last wave.
+func (c *Cost) After() Resources { return Resources{MilliCPU: c.AfterCPU, MemoryMiB: c.AfterMemory} }
+
+// CostLimits are the most that the data plane may take.
+type CostLimits struct {
+	Before Resources `json:"before"`
+	After  Resources `json:"after"`
+	// UnlimitedBefore and UnlimitedAfter count pods that have no limit of CPU or memory:
+	// what they may take is not in the sums.
+	UnlimitedBefore int `json:"unlimitedBefore,omitempty"`
+	UnlimitedAfter  int `json:"unlimitedAfter,omitempty"`
+}
+
+// BreakEven says how many sidecars a node must have before what runs on every node in
+// ambient mode asks for less than they do.
+type BreakEven struct {
+	// NodeAgents is what ambient mode adds to each node, Sidecar what one sidecar asks for
+	// on average.
+	NodeAgents Resources `json:"nodeAgents"`
+	Sidecar    Resources `json:"sidecar"`
+	// SidecarsCPU and SidecarsMemory are sidecars for each node; with the plan's waypoints
+	// spread over the nodes when nodes were read. 0 when it cannot be had, since sidecars
+	// ask for nothing.
+	SidecarsCPU    float64 `json:"sidecarsCPU,omitempty"`
+	SidecarsMemory float64 `json:"sidecarsMemory,omitempty"`
+	// Today is how many sidecars that go a node has on average; 0 when no node was read.
+	Today  float64     `json:"today,omitempty"`
+	Shapes []ShapeCost `json:"shapes,omitempty"`
+}
+
+// ShapeCost is what ambient mode takes of nodes of one shape.
+type ShapeCost struct {
+	NodeShape `json:",inline"`
+	// PercentCPU and PercentMemory of a node that ztunnel and istio-cni ask for; 0 when its
+	// capacity was not read.
+	PercentCPU    float64 `json:"percentCPU,omitempty"`
+	PercentMemory float64 `json:"percentMemory,omitempty"`
+}
+
+// NamespaceCost is the part of one namespace: sidecars before; sidecars that stay and its
+// waypoints after. What runs on every node belongs to no namespace.
+type NamespaceCost struct {
+	Namespace string    `json:"namespace"`
+	Wave      int       `json:"wave,omitempty"`
+	Sidecars  int       `json:"sidecars"`
+	Staying   int       `json:"staying,omitempty"`
+	Waypoints int       `json:"waypoints,omitempty"`
+	Before    Resources `json:"before"`
+	After     Resources `json:"after"`
+}
+
+// WaveCost is the whole data plane when a wave is done.
+type WaveCost struct {
+	Wave int       `json:"wave"`
+	Done Resources `json:"done"`
+	// Peak is the most that is asked for inside the wave: what it adds stands before what
+	// it removes is gone.
+	Peak Resources `json:"peak"`
 }
