@@ -208,6 +208,7 @@ func (g *generator) observe(w *api.Workload, pods int, inMesh bool) {
 	}
 	w.Pods.Sidecar, w.Pods.NativeSidecar, w.Pods.HBONE = sidecars, sidecars, sidecars
 	w.Pods.Uncaptured = pods - sidecars
+	w.Pods.Proxies = proxies(w.Name, sidecars)
 }
 
 // autoscaling adds a HorizontalPodAutoscaler to every fifth Deployment of an app and a PodDisruptionBudget to every third.

@@ -123,6 +123,9 @@ func podSpec(w *api.Workload) object {
 			image = "docker.io/istio/" + name + ":" + istioVersion
 		}
 		c := object{"name": name, "image": image}
+		if name == "istio-proxy" {
+			c["resources"] = proxyResources(w.Name)
+		}
 		if w.Name == "istiod" {
 			c["env"] = list{object{"name": "PILOT_ENABLE_AMBIENT", "value": "true"}}
 		}
@@ -163,7 +166,7 @@ func (m *manifests) pod(w *api.Workload, i int) {
 	}
 	spec := podSpec(w)
 	if i < w.Pods.NativeSidecar {
-		spec["initContainers"] = list{object{"name": "istio-proxy", "image": "docker.io/istio/proxyv2:" + istioVersion, "restartPolicy": "Always"}}
+		spec["initContainers"] = list{object{"name": "istio-proxy", "image": "docker.io/istio/proxyv2:" + istioVersion, "restartPolicy": "Always", "resources": proxyResources(w.Name)}}
 	}
 	if i < w.Pods.HBONE {
 		labels["networking.istio.io/tunnel"] = "http"

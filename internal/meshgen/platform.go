@@ -35,6 +35,7 @@ func (g *generator) platform() {
 	for _, crd := range [][2]string{{"gateways", "Gateway"}, {"httproutes", "HTTPRoute"}, {"grpcroutes", "GRPCRoute"}, {"referencegrants", "ReferenceGrant"}} {
 		g.gatewayCRD(crd[0], crd[1])
 	}
+	ztunnel, _ := proxySize("ztunnel")
 	istiod := api.Ref{Group: "apps", Kind: "Deployment", Namespace: "istio-system", Name: "istiod"}
 	g.inv.Clusters = []api.Cluster{{
 		KubernetesVersion: kubernetesVersion,
@@ -42,7 +43,7 @@ func (g *generator) platform() {
 		Nodes:             []api.NodeShape{{OS: "linux", CPU: "16", Memory: "64Gi", Count: g.p.Nodes}},
 		Components: []api.Component{
 			{Name: "istio-cni-node", Version: istioVersion, Ref: api.Ref{Group: "apps", Kind: "DaemonSet", Namespace: "istio-system", Name: "istio-cni-node"}},
-			{Name: "ztunnel", Version: istioVersion, Ref: api.Ref{Group: "apps", Kind: "DaemonSet", Namespace: "istio-system", Name: "ztunnel"}},
+			{Name: "ztunnel", Version: istioVersion, Ref: api.Ref{Group: "apps", Kind: "DaemonSet", Namespace: "istio-system", Name: "ztunnel"}, Requests: &ztunnel},
 		},
 	}}
 }
@@ -65,6 +66,7 @@ func (g *generator) platformWorkload(kind, namespace, name, container string, po
 	if container == "istio-proxy" {
 		w.ManualProxy = true
 		w.Pods.Sidecar, w.Pods.Uncaptured = pods, 0
+		w.Pods.Proxies = proxies(name, pods)
 	}
 	g.inv.Workloads = append(g.inv.Workloads, w)
 }
@@ -77,7 +79,7 @@ func (g *generator) gateway() {
 		PodLabels:      map[string]string{"app": "ingressgateway", "istio": "ingressgateway"},
 		PodAnnotations: map[string]string{"inject.istio.io/templates": "gateway"},
 		Replicas:       &replicas, Containers: []string{"istio-proxy"}, ManualProxy: true,
-		Pods: api.PodCounts{Observed: true, Total: 3, Sidecar: 3},
+		Pods: api.PodCounts{Observed: true, Total: 3, Sidecar: 3, Proxies: proxies("ingressgateway", 3)},
 	})
 	g.service("istio-ingress", "ingressgateway", map[string]string{"app": "ingressgateway"},
 		api.ServicePort{Name: "https", Port: 443, TargetPort: "8443", Transport: "TCP", Protocol: "HTTPS"})
