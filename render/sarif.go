@@ -7,7 +7,13 @@ import (
 )
 
 // SARIFRule is a rule of the reference, for tools that show results.
-type SARIFRule struct{ ID, Title, Why, Remedy string }
+type SARIFRule struct {
+	ID, Title, Why, Remedy string
+	// Page is the rule's page, as a path in the repository; empty when it has none.
+	Page string
+}
+
+const projectURL = "https://github.com/ambientplan/ambientplan"
 
 // sarifLog is the part of SARIF 2.1.0 that is written.
 type sarifLog struct {
@@ -40,6 +46,7 @@ type sarifRule struct {
 	Text sarifText `json:"shortDescription"`
 	Full sarifText `json:"fullDescription,omitzero"`
 	Help sarifText `json:"help,omitzero"`
+	URI  string    `json:"helpUri,omitempty"`
 }
 
 type sarifResult struct {
@@ -49,15 +56,39 @@ type sarifResult struct {
 	Locations []sarifLocation `json:"locations,omitempty"`
 	// Fingerprints keep a result the same while lines move.
 	Fingerprints map[string]string `json:"partialFingerprints,omitempty"`
+	// Suppressions hold the consent or waiver of a person.
+	Suppressions []sarifSuppression `json:"suppressions,omitempty"`
+	Properties   *sarifProperties   `json:"properties,omitempty"`
+}
+
+type sarifSuppression struct {
+	Kind          string `json:"kind"`
+	Justification string `json:"justification"`
+}
+
+// sarifProperties say what SARIF has no word for. Known is false for what could not be
+// known: SARIF's kind "open" would forbid it a level, and hosts would not show it.
+type sarifProperties struct {
+	Known bool `json:"known"`
 }
 
 type sarifLocation struct {
-	Physical struct {
-		Artifact struct {
-			URI string `json:"uri"`
-		} `json:"artifactLocation"`
-		Region *sarifRegion `json:"region,omitempty"`
-	} `json:"physicalLocation"`
+	Physical *sarifPhysical `json:"physicalLocation,omitempty"`
+	Logical  []sarifLogical `json:"logicalLocations,omitempty"`
+}
+
+type sarifPhysical struct {
+	Artifact struct {
+		URI string `json:"uri"`
+	} `json:"artifactLocation"`
+	Region *sarifRegion `json:"region,omitempty"`
+}
+
+// sarifLogical is an object of the cluster.
+type sarifLogical struct {
+	Name          string `json:"name"`
+	QualifiedName string `json:"fullyQualifiedName"`
+	Kind          string `json:"kind"`
 }
 
 type sarifRegion struct {
@@ -70,12 +101,7 @@ const notUnderstood = "T16"
 
 // TelemetrySARIF is a report in SARIF 2.1.0, for code hosts that show results in pull requests.
 func TelemetrySARIF(r *api.TelemetryReport, version string, rules []SARIFRule) any {
-	var run sarifRun
-	run.Tool.Driver = sarifDriver{Name: "ambientplan", Version: version, InformationURI: "https://github.com/ambientplan/ambientplan", Rules: []sarifRule{}}
-	for _, x := range rules {
-		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, sarifRule{ID: x.ID, Text: sarifText{x.Title}, Full: sarifText{x.Why}, Help: sarifText{x.Remedy}})
-	}
-	run.Results = []sarifResult{}
+	run := newSARIFRun(version, rules)
 	for i := range r.Queries {
 		q := &r.Queries[i]
 		if q.Severity == api.SeverityUnset {
@@ -97,23 +123,57 @@ func TelemetrySARIF(r *api.TelemetryReport, version string, rules []SARIFRule) a
 	for _, n := range r.Notes {
 		run.Results = append(run.Results, result(notUnderstood, api.Warning, n.Kind+": "+n.Text, n.Source))
 	}
-	return sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{run}}
+	return run.log()
+}
+
+// newSARIFRun is a run without results.
+func newSARIFRun(version string, rules []SARIFRule) sarifRun {
+	run := sarifRun{Results: []sarifResult{}}
+	run.Tool.Driver = sarifDriver{Name: "ambientplan", Version: version, InformationURI: projectURL, Rules: []sarifRule{}}
+	for _, x := range rules {
+		r := sarifRule{ID: x.ID, Text: sarifText{x.Title}, Full: sarifText{x.Why}, Help: sarifText{x.Remedy}}
+		if x.Page != "" {
+			r.URI = projectURL + "/blob/main/" + x.Page
+		}
+		run.Tool.Driver.Rules = append(run.Tool.Driver.Rules, r)
+	}
+	return run
+}
+
+// log is the file with the run.
+func (r sarifRun) log() sarifLog {
+	return sarifLog{Schema: "https://json.schemastore.org/sarif-2.1.0.json", Version: "2.1.0", Runs: []sarifRun{r}}
+}
+
+// sarifLevel is the level of a severity. One that is not set is a fault of a rule and counts as the worst.
+func sarifLevel(s api.Severity) string {
+	switch s {
+	case api.Warning:
+		return "warning"
+	case api.Info:
+		return "note"
+	}
+	return "error"
 }
 
 func result(rule string, severity api.Severity, text string, s api.TelemetrySource) sarifResult {
-	level := map[api.Severity]string{api.Blocker: "error", api.Warning: "warning", api.Info: "note"}[severity]
-	out := sarifResult{RuleID: rule, Level: level, Message: sarifText{plain(text)}}
+	out := sarifResult{RuleID: rule, Level: sarifLevel(severity), Message: sarifText{plain(text)}}
 	if s.File == "" {
 		return out
 	}
-	var l sarifLocation
-	l.Physical.Artifact.URI = uri(s.File)
-	if s.Line > 0 {
-		l.Physical.Region = &sarifRegion{s.Line, s.Column}
-	}
-	out.Locations = []sarifLocation{l}
+	out.Locations = []sarifLocation{{Physical: physical(s.File, s.Line, s.Column)}}
 	out.Fingerprints = map[string]string{"ambientplan/v1": rule + "/" + s.File + "/" + s.Namespace + "/" + s.Object + "/" + s.Path}
 	return out
+}
+
+// physical is a place in a file; line 0 is the file as a whole.
+func physical(file string, line, column int) *sarifPhysical {
+	p := new(sarifPhysical)
+	p.Artifact.URI = uri(file)
+	if line > 0 {
+		p.Region = &sarifRegion{line, column}
+	}
+	return p
 }
 
 // uri is a relative path as a URI reference.

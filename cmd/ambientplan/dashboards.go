@@ -180,7 +180,7 @@ func (o *dashboardsOptions) print(b *bytes.Buffer, s *streams, r *api.TelemetryR
 func sarifRules() []render.SARIFRule {
 	var out []render.SARIFRule
 	for _, r := range telemetry.Rules() {
-		out = append(out, render.SARIFRule{ID: r.ID, Title: r.Title, Why: r.Why, Remedy: r.Remedy})
+		out = append(out, render.SARIFRule{ID: r.ID, Title: r.Title, Why: r.Why, Remedy: r.Remedy, Page: "docs/telemetry/" + r.ID + ".md"})
 	}
 	return out
 }

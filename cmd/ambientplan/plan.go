@@ -10,6 +10,7 @@ import (
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
 	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/planner"
+	"github.com/ambientplan/ambientplan/planner/rules"
 	"github.com/ambientplan/ambientplan/render"
 )
 
@@ -49,6 +50,8 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 			"plan -i now.yaml --previous out/ --out out-new/",
 			"# in a pipeline: fail on warnings too",
 			"plan -i inventory.yaml --fail-on warning",
+			"# findings, unknowns and gaps for a code host",
+			"plan -f manifests/ -o sarif > ambientplan.sarif",
 		),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s) },
 	}
@@ -61,7 +64,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	f.StringArrayVar(&o.monitoring, "monitoring", nil, "file or directory with dashboards, alerts and the like, for the checklists; can be repeated")
 	f.StringVar(&o.previous, "previous", "", "plan that people have agreed on or are following, or the directory of its tree: its waves stay where constraints allow, and what stands of it is counted as done")
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
-	o.output.add(cmd, "table", "yaml", "json")
+	o.output.add(cmd, "table", "yaml", "json", "sarif")
 	o.color.add(cmd)
 	o.failOn.add(cmd)
 	o.gitops.add(cmd)
@@ -209,6 +212,17 @@ func (o *planOptions) print(b *bytes.Buffer, s *streams, p *api.MigrationPlan) e
 	case "table":
 		_, err := b.Write(render.Table(p, tableWidth, o.color.on(s)))
 		return err
+	case "sarif":
+		return encode(b, "json", render.PlanSARIF(p, version, planSARIFRules()))
 	}
 	return encode(b, o.output.value, p)
+}
+
+// planSARIFRules are the rules of the planner, and those of telemetry, for SARIF.
+func planSARIFRules() []render.SARIFRule {
+	var out []render.SARIFRule
+	for _, r := range rules.All() {
+		out = append(out, render.SARIFRule{ID: r.ID, Title: r.Title, Why: r.Doc.Why, Remedy: r.Doc.Remedy, Page: "docs/rules/" + r.ID + ".md"})
+	}
+	return append(out, sarifRules()...)
 }
