@@ -32,18 +32,30 @@ func Diff(d *api.PlanDiff, width int, color bool) []byte {
 }
 
 // DiffMarkdown is the same for a comment on a pull request.
+//
+// It is at most maxComment characters: what does not fit is counted, section by section, and the verdict and the
+// gaps come first.
 func DiffMarkdown(d *api.PlanDiff) []byte {
 	var b strings.Builder
+	left := maxComment - 400*len(diffParts(d)) // for the verdict, the titles and the counts of what is left out
 	fmt.Fprintf(&b, "# Migration plan: %s\n", mdText(diffVerdict(d)))
 	for _, p := range diffParts(d) {
 		fmt.Fprintf(&b, "\n## %s\n\n", mdText(p.title))
-		for _, l := range p.lines {
+		for i, l := range p.lines {
 			sign := map[string]string{"+ ": "added: ", "- ": "removed: ", "~ ": "changed: "}[l[:2]]
-			fmt.Fprintf(&b, "- %s%s\n", sign, mdText(plain(l[2:])))
+			line := fmt.Sprintf("- %s%s\n", sign, mdText(plain(l[2:])))
+			if left -= len(line); left < 0 {
+				fmt.Fprintf(&b, "- and %d more: they do not fit into a comment, `ambientplan diff -o yaml` lists all\n", len(p.lines)-i)
+				break
+			}
+			b.WriteString(line)
 		}
 	}
 	return []byte(b.String())
 }
+
+// maxComment is what GitHub takes as a comment, in characters; bytes are counted, which are never fewer.
+const maxComment = 65_536
 
 func diffVerdict(d *api.PlanDiff) string {
 	switch {
