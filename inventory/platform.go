@@ -107,7 +107,8 @@ func pluginSettings(containers []map[string]any) map[string]string {
 	return out
 }
 
-// ciliumConfig keeps the settings of Cilium on which ambient mode depends.
+// ciliumConfig keeps the settings of Cilium on which ambient mode depends, and those that
+// say what it does of a mesh's work.
 func (b *builder) ciliumConfig(d *document) error {
 	first, err := b.once(d)
 	if err != nil || !first {
@@ -115,7 +116,7 @@ func (b *builder) ciliumConfig(d *document) error {
 	}
 	b.count.Kept++
 	c := api.Component{Name: "cilium", Ref: d.ref(b.cluster), Settings: map[string]string{}}
-	for _, k := range []string{"cni-exclusive", "enable-bpf-masquerade", "kube-proxy-replacement"} {
+	for _, k := range []string{"cni-exclusive", "enable-bpf-masquerade", "kube-proxy-replacement", "enable-wireguard", "enable-ipsec", "enable-hubble", "enable-l7-proxy"} {
 		if v, ok := object(d.content, "data")[k]; ok {
 			c.Settings[k] = scalar(v)
 		}

@@ -241,6 +241,10 @@ func kindOf(v any) (kind string, meta *TypeMeta) {
 		return KindMigrationPolicy, &v.TypeMeta
 	case *MigrationPlan:
 		return KindMigrationPlan, &v.TypeMeta
+	case *Assessment:
+		return KindAssessment, &v.TypeMeta
+	case *AssessmentReport:
+		return KindAssessmentReport, &v.TypeMeta
 	}
 	return "", nil
 }

@@ -267,3 +267,57 @@ func (c *checks) waypoint(v WaypointPolicy) {
 		c.fail("waypoint.targetCPUPercent", "%d is not between 1 and 100", v.TargetCPUPercent)
 	}
 }
+
+// DecodeAssessment reads an Assessment as Decode does, sets File and Lines, and validates
+// it: a requirement without its answer, a want outside of the closed set, a negative
+// number, prices without a currency are errors with file:line, joined.
+func DecodeAssessment(name string, r io.Reader) (*Assessment, error) {
+	v := new(Assessment)
+	lines, err := decode(name, r, v, true)
+	if err != nil {
+		return nil, err
+	}
+	v.File, v.Lines = name, lines
+	c := &checks{file: name, lines: lines}
+	for _, q := range []struct {
+		path string
+		r    *Requirement
+	}{{"encryption", v.Encryption}, {"identity", v.Identity}} {
+		switch {
+		case q.r == nil:
+		case q.r.Required == nil:
+			c.fail(q.path+".required", "is required: true or false; leave %s out when nobody knows", q.path)
+		case *q.r.Required && strings.TrimSpace(q.r.By) == "":
+			c.fail(q.path+".by", "a requirement needs its source: the rule, contract or customer that asks for it")
+		}
+	}
+	if p := v.Platform; p != nil && (p.People < 0 || p.HoursPerWeek < 0) {
+		c.fail("platform", "%d people with %v hours a week: neither can be negative", p.People, p.HoursPerWeek)
+	}
+	if v.Teams < 0 {
+		c.fail("teams", "%d is negative", v.Teams)
+	}
+	for i, w := range v.Wants {
+		if !slices.Contains(Wants(), w) {
+			c.fail(fmt.Sprintf("wants[%d]", i), "%q is none of %s", w, joinWants())
+		}
+	}
+	if p := v.Prices; p != nil {
+		c.required("prices.currency", p.Currency)
+		if p.VCPUHour < 0 || p.GiBHour < 0 {
+			c.fail("prices", "a price is negative")
+		}
+	}
+	if err := errors.Join(c.errs...); err != nil {
+		return nil, err
+	}
+	return v, nil
+}
+
+func joinWants() string {
+	var out []string
+	for _, w := range Wants() {
+		out = append(out, string(w))
+	}
+	return strings.Join(out, ", ")
+}

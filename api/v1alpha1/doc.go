@@ -13,12 +13,14 @@ const APIVersion = "ambientplan.dev/v1alpha1"
 
 // Kinds of the documents.
 const (
-	KindInventory       = "Inventory"
-	KindFeatureNeeds    = "FeatureNeeds"
-	KindMigrationPolicy = "MigrationPolicy"
-	KindMigrationPlan   = "MigrationPlan"
-	KindPlanDiff        = "PlanDiff"
-	KindMigrationStatus = "MigrationStatus"
+	KindInventory        = "Inventory"
+	KindFeatureNeeds     = "FeatureNeeds"
+	KindMigrationPolicy  = "MigrationPolicy"
+	KindMigrationPlan    = "MigrationPlan"
+	KindPlanDiff         = "PlanDiff"
+	KindMigrationStatus  = "MigrationStatus"
+	KindAssessment       = "Assessment"
+	KindAssessmentReport = "AssessmentReport"
 )
 
 // TypeMeta is the head of every document.

@@ -90,6 +90,19 @@ review, commit and let their GitOps controller apply.`,
 	root.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error {
 		return usageErrorf("%w (see %q)", err, cmd.CommandPath()+" --help")
 	})
-	root.AddCommand(newInventoryCmd(s), newPlanCmd(s), newVerifyCmd(s), newStatusCmd(s), newDiffCmd(s), newDashboardsCmd(s), newRenderCmd(s), newChecklistCmd(s), newExplainCmd(s), newSchemaCmd(s), newVersionCmd(s))
+	root.AddCommand(
+		newInventoryCmd(s),
+		newAssessCmd(s),
+		newPlanCmd(s),
+		newVerifyCmd(s),
+		newStatusCmd(s),
+		newDiffCmd(s),
+		newDashboardsCmd(s),
+		newRenderCmd(s),
+		newChecklistCmd(s),
+		newExplainCmd(s),
+		newSchemaCmd(s),
+		newVersionCmd(s),
+	)
 	return root
 }
