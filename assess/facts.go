@@ -106,10 +106,6 @@ const (
 	groupExtension     capabilityGroup = "extensions and filters of one's own"
 )
 
-func groups() []capabilityGroup {
-	return []capabilityGroup{groupAuthorization, groupRouting, groupResilience, groupTelemetry, groupEgress, groupExtension}
-}
-
 // groupOf is the group of a capability; "" for what layer 4 provides and for what is no use
 // of a mesh (a virtual machine, a reserved port).
 func groupOf(c api.Capability) capabilityGroup {
