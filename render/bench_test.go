@@ -2,6 +2,7 @@ package render_test
 
 import (
 	"fmt"
+	"os"
 	"testing"
 
 	"github.com/ambientplan/ambientplan/internal/meshgen"
@@ -24,6 +25,33 @@ func BenchmarkBuildMesh(b *testing.B) {
 				}
 			}
 			b.ReportMetric(float64(b.Elapsed().Nanoseconds())/float64(b.N)/float64(pods), "ns/pod")
+		})
+	}
+}
+
+// BenchmarkReport writes the report of generated meshes as HTML; bytes are its size.
+func BenchmarkReport(b *testing.B) {
+	for _, namespaces := range []int{10, 100, 500} {
+		b.Run(fmt.Sprintf("namespaces=%d", namespaces), func(b *testing.B) {
+			size := meshgen.Size(namespaces * 30)
+			size.Namespaces, size.Services = namespaces, namespaces*10
+			p, err := planner.Plan(b.Context(), planner.Input{Inventory: meshgen.Generate(size)})
+			if err != nil {
+				b.Fatal(err)
+			}
+			b.ReportAllocs()
+			var text []byte
+			for b.Loop() {
+				if text, err = render.Report(p, "html"); err != nil {
+					b.Fatal(err)
+				}
+			}
+			b.ReportMetric(float64(len(text)), "bytes")
+			if dir := os.Getenv("REPORT_DIR"); dir != "" {
+				if err := os.WriteFile(fmt.Sprintf("%s/report-%d.html", dir, namespaces), text, 0o644); err != nil {
+					b.Fatal(err)
+				}
+			}
 		})
 	}
 }

@@ -69,7 +69,7 @@ type FormatError struct{ Format string }
 
 // Error names the formats that there are.
 func (e *FormatError) Error() string {
-	return fmt.Sprintf("format %q: a checklist is markdown or html", e.Format)
+	return fmt.Sprintf("format %q is neither markdown nor html", e.Format)
 }
 
 // WaveError is a wave that the plan does not have.

@@ -50,6 +50,17 @@ func TestExamples(t *testing.T) {
 			}
 			golden.Tree(t, filepath.Join(repo, "examples", d.Name(), "out"), got)
 
+			for ext, format := range map[string]string{"html": "html", "md": "markdown"} {
+				if d.Name() != "bookinfo" {
+					break // one is enough to read, and reports are long
+				}
+				code, text, stderr := runForTest("", slices.Concat([]string{"plan", "--fail-on", "never", "-o", format}, args)...)
+				if code != exitDone {
+					t.Fatalf("plan -o %s: exit code %d: %s", format, code, stderr)
+				}
+				golden.File(t, filepath.Join(repo, "examples", d.Name(), "report."+ext), []byte(text))
+			}
+
 			code, _, stderr := runForTest("", "render", "out/plan.yaml", "-i", "out/inventory.yaml", "--out", "again")
 			if code != exitDone {
 				t.Fatalf("render: exit code %d: %s", code, stderr)

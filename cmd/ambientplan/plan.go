@@ -51,6 +51,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 			"# in a pipeline: fail on warnings too",
 			"plan -i inventory.yaml --fail-on warning",
 			"# findings, unknowns and gaps for a code host",
+			"plan -i inventory.yaml --needs needs.yaml -o html > plan.html",
 			"plan -f manifests/ -o sarif > ambientplan.sarif",
 		),
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s) },
@@ -64,7 +65,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	f.StringArrayVar(&o.monitoring, "monitoring", nil, "file or directory with dashboards, alerts and the like, for the checklists; can be repeated")
 	f.StringVar(&o.previous, "previous", "", "plan that people have agreed on or are following, or the directory of its tree: its waves stay where constraints allow, and what stands of it is counted as done")
 	f.StringVar(&o.out, "out", "", "directory to write the tree to; only one that this program wrote is replaced")
-	o.output.add(cmd, "table", "yaml", "json", "sarif")
+	o.output.add(cmd, "table", "html", "markdown", "yaml", "json", "sarif")
 	o.color.add(cmd)
 	o.failOn.add(cmd)
 	o.gitops.add(cmd)
@@ -211,6 +212,13 @@ func (o *planOptions) print(b *bytes.Buffer, s *streams, p *api.MigrationPlan) e
 	switch o.output.value {
 	case "table":
 		_, err := b.Write(render.Table(p, tableWidth, o.color.on(s)))
+		return err
+	case "html", "markdown":
+		text, err := render.Report(p, o.output.value)
+		if err != nil {
+			return err
+		}
+		_, err = b.Write(text)
 		return err
 	case "sarif":
 		return encode(b, "json", render.PlanSARIF(p, version, planSARIFRules()))
