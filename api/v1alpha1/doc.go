@@ -21,7 +21,6 @@ const (
 	KindMigrationStatus  = "MigrationStatus"
 	KindAssessment       = "Assessment"
 	KindAssessmentReport = "AssessmentReport"
-	KindFleetPlan        = "FleetPlan"
 )
 
 // TypeMeta is the head of every document.
