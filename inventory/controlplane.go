@@ -7,13 +7,14 @@ import (
 )
 
 // isFlag tells whether an environment variable of istiod is a feature flag that
-// changes what ambient does (facts P-03 and L-17, istio.io/istio
-// pilot/pkg/features/ambient.go). No other variable is ever looked at.
+// changes what ambient does (facts P-03, L-17 and M-35, istio.io/istio
+// pilot/pkg/features/ambient.go), or says that istiod serves other clusters (P-12). No other variable is ever looked at.
 func isFlag(name string) bool {
 	switch name {
 	case "PILOT_ENABLE_AMBIENT", "PILOT_ENABLE_AMBIENT_WAYPOINTS", "PILOT_ENABLE_SENDING_HBONE",
 		"PILOT_ENABLE_SIDECAR_LISTENING_HBONE", "PILOT_PREFER_SENDING_HBONE", "PILOT_AUTO_ALLOW_WAYPOINT_POLICY",
-		"AMBIENT_ENABLE_STATUS", "AMBIENT_ENABLE_MULTI_NETWORK", "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY",
+		"AMBIENT_ENABLE_STATUS", "AMBIENT_ENABLE_MULTI_NETWORK", "AMBIENT_ENABLE_MULTI_NETWORK_WAYPOINT",
+		"AMBIENT_ENABLE_MULTI_NETWORK_INGRESS", "EXTERNAL_ISTIOD", "AMBIENT_ENABLE_DRY_RUN_AUTHORIZATION_POLICY",
 		"AMBIENT_ENABLE_BAGGAGE", "AMBIENT_SCOPED_ADDRESS_PUSHES",
 		"ENABLE_INGRESS_WAYPOINT_ROUTING", "ENABLE_LAYERED_WAYPOINT_AUTHORIZATION_POLICIES":
 		return true

@@ -14,6 +14,8 @@ import (
 const (
 	idAgreedMoved = "agreed-moved"
 	idDoneHeld    = "done-held"
+	// idFleetMoved is of a namespace that cannot share its wave with another cluster.
+	idFleetMoved = "fleet-order"
 )
 
 // Agreed are the waves of an earlier plan. People have reviewed them, and a part of
@@ -24,6 +26,9 @@ type Agreed struct {
 	Plan  *api.MigrationPlan
 	Done  int
 	Waves []AgreedWave
+	// Cluster is set when the waves are not of an earlier plan but of the plan of another
+	// cluster, whose order this one shall share.
+	Cluster string
 	// Begun is the number of the last wave of which a step is done; 0 is none. What
 	// is in waves up to it never moves to another one.
 	Begun int
@@ -48,6 +53,14 @@ func AgreedOf(p *api.MigrationPlan, done, begun int) Agreed {
 		}
 	}
 	return out
+}
+
+// source is whose waves these are, in words.
+func (a *Agreed) source() string {
+	if a.Cluster != "" {
+		return "the plan of cluster " + a.Cluster
+	}
+	return "the plan that was agreed on"
 }
 
 // last is the highest number of a wave.
@@ -201,7 +214,7 @@ func (k *keeper) place(g int) {
 		k.at[g] = k.room(g, max(lower, k.agreed.Begun+1))
 		k.in[k.at[g]] = append(k.in[k.at[g]], g)
 		if len(k.agreed.Waves) > 0 {
-			gr.why = append(gr.why, fmt.Sprintf("%s: not in the plan that was agreed on", strings.Join(gr.names, ", ")))
+			gr.why = append(gr.why, fmt.Sprintf("%s: not in %s", strings.Join(gr.names, ", "), k.agreed.source()))
 		}
 	case want >= lower:
 		k.at[g] = want
@@ -247,10 +260,16 @@ func (k *keeper) moved(g, because int) {
 	gr := &k.s.groups[g]
 	names := strings.Join(gr.names, ", ")
 	msg := fmt.Sprintf("%s: in wave %d of the plan that was agreed on, and now in wave %d", names, k.want[g], k.at[g])
+	if k.agreed.Cluster != "" {
+		msg = fmt.Sprintf("%s: in wave %d of %s, and here in wave %d", names, k.want[g], k.agreed.source(), k.at[g])
+	}
 	f := api.Finding{
 		ID: idAgreedMoved, Severity: api.Info, Subject: api.Ref{Kind: "Namespace", Name: gr.names[0]}, Message: msg,
 		Effect: "who reviewed the old order has not seen this one",
 		Action: "review the two waves again",
+	}
+	if k.agreed.Cluster != "" {
+		f.ID, f.Effect, f.Action = idFleetMoved, "the namespace moves at another time than in that cluster, and calls between the two meet both modes for longer", "see whether the constraint can go; the order of the fleet takes it into account"
 	}
 	for _, c := range gr.in {
 		if because >= 0 && k.s.index[c.Before.Namespace] == because {
@@ -274,7 +293,7 @@ func (k *keeper) full() {
 		first := k.s.groups[in[0]].names[0]
 		k.s.findings = append(k.s.findings, api.Finding{
 			ID: "capacity", Severity: api.Warning, Subject: api.Ref{Kind: "Namespace", Name: first},
-			Message: fmt.Sprintf("wave %d holds more than the MigrationPolicy lets a wave have: its namespaces stay where the earlier plan put them, or can stand nowhere else", n),
+			Message: fmt.Sprintf("wave %d holds more than the MigrationPolicy lets a wave have: its namespaces stay where %s put them, or can stand nowhere else", n, map[bool]string{true: "the earlier plan", false: k.agreed.source()}[k.agreed.Cluster == ""]),
 			Effect:  "the wave is larger than the capacity",
 			Action:  "plan more hands for this wave, or plan anew without the earlier plan",
 		})

@@ -69,6 +69,11 @@ func dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error {
 	return nil
 }
 
+// Dates gives slots that are carried out one after another their first possible days, as
+// a plan has them: see MigrationPolicy.Calendar. It fails with ErrContradiction when no
+// day is left.
+func Dates(slots []Slot, p *api.MigrationPolicy, now time.Time) error { return dates(slots, p, now) }
+
 // closed says what forbids a wave that touches these namespaces to start on a
 // day; "" when nothing does.
 func closed(day time.Time, namespaces []string, c *api.Calendar) string {

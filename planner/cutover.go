@@ -208,6 +208,9 @@ func authorizes(needs []api.Need) bool {
 // a no-op at ztunnel.
 func (s *stepper) needsGuard(d *api.Decision) bool {
 	for _, n := range d.Needs {
+		if n.Rule == ElsewhereRule {
+			continue // there is nothing here that could be a no-op
+		}
 		switch n.Capability {
 		case api.CapExternalAuthorization, api.CapRequestAuthentication, api.CapWasm, api.CapExtension:
 			return true

@@ -13,6 +13,9 @@ import (
 // declaredRule is the rule id of a need that an owner declared.
 const declaredRule = "declared"
 
+// ElsewhereRule is the rule id of a need that a Service has in another cluster.
+const ElsewhereRule = "elsewhere"
+
 // Decide says for every service, and for every workload behind no service, what
 // happens to it. The needs of a subject decide: the most demanding capability
 // wins. A workload moves as a whole, so services that share pods share the fate
@@ -182,7 +185,7 @@ func (d *decider) collect(dec *api.Decision) (needs, waived []api.Need) {
 	for _, n := range needs {
 		w, ok := waive[n.Capability]
 		switch {
-		case !ok:
+		case !ok, n.Rule == ElsewhereRule: // waived where it is, or not at all
 			kept = append(kept, n)
 		case !waivable(n.Capability):
 			kept = append(kept, n)

@@ -31,6 +31,9 @@ type Input struct {
 	Digest string
 	// Agreed are the waves of an earlier plan that this one shall keep.
 	Agreed Agreed
+	// Elsewhere are needs that the Services of the inventory have in other clusters of
+	// the mesh: see Draft.
+	Elsewhere []api.Need
 }
 
 // Slot is what the schedule says of one wave.
@@ -84,7 +87,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 	}
 
 	unknowns = append(unknowns, unseenNamespaces(st)...)
-	ds, fs := Decide(st, res.Needs, in.Needs, policy)
+	ds, fs := Decide(st, slices.Concat(res.Needs, in.Elsewhere), in.Needs, policy)
 	findings = append(findings, fs...)
 	edges, fs, us := Edges(st, in.Needs)
 	findings, unknowns = append(findings, fs...), append(unknowns, us...)
@@ -133,7 +136,7 @@ func Plan(ctx context.Context, in Input) (*api.MigrationPlan, error) {
 
 	p := &api.MigrationPlan{
 		TypeMeta: api.TypeMeta{APIVersion: api.APIVersion, Kind: api.KindMigrationPlan},
-		Tool:     in.Tool, Digest: in.Digest, Calls: withoutEvidence(edges),
+		Cluster:  clusterNames(in.Inventory), Tool: in.Tool, Digest: in.Digest, Calls: withoutEvidence(edges),
 		Decisions: ds, Waves: waves, Held: held, Constraints: cs,
 		Findings: findings, Unknowns: unknowns, Coverage: in.Inventory.Coverage,
 		Cost: steps.cost(spaces, waves), GitOps: policy.GitOps, Namespaces: spaces, Base: steps.bases(),

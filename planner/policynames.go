@@ -63,7 +63,7 @@ func staleConsents(plan *api.MigrationPlan, p *api.MigrationPolicy) []api.Findin
 	met := map[string]bool{}
 	eachCounterexample(plan, func(x *api.Counterexample) { met[x.ID+" "+x.ConsentedBy] = true })
 	for i, c := range p.Consents {
-		by := consentedBy(c)
+		by := ConsentedBy(c)
 		if met[c.ID+" "+by] || slices.ContainsFunc(plan.Findings, func(f api.Finding) bool { return f.ID == c.ID && f.ConsentedBy == by }) ||
 			slices.ContainsFunc(plan.Unknowns, func(u api.Unknown) bool { return u.ID == c.ID && u.WaivedBy == by }) {
 			continue

@@ -285,6 +285,9 @@ func tierRank(t string) int {
 	return 4
 }
 
+// Critical tells whether an owner's word for a tier is the most critical one.
+func Critical(tier string) bool { return tierRank(tier) == 0 }
+
 // tie gives each group its constraints to other groups.
 func (s *scheduler) tie() {
 	for i := range s.cs {

@@ -39,29 +39,31 @@ func settle(p *api.MigrationPlan, policy *api.MigrationPolicy, inv *api.Inventor
 	complete(p)
 }
 
+// ConsentTo tells whether a consent is about an id and its subject.
+func ConsentTo(c api.Consent, id string, subject api.Ref) bool {
+	ns := subject.Namespace
+	if subject.Kind == "Namespace" {
+		ns = subject.Name
+	}
+	return c.ID == id && (c.Namespace == "" || c.Namespace == ns) && (c.Name == "" || c.Name == subject.Name)
+}
+
 // consent marks what the policy consents to by id, with the name of who did.
 func consent(p *api.MigrationPlan, policy *api.MigrationPolicy) {
-	match := func(c api.Consent, id string, subject api.Ref) bool {
-		ns := subject.Namespace
-		if subject.Kind == "Namespace" {
-			ns = subject.Name
-		}
-		return c.ID == id && (c.Namespace == "" || c.Namespace == ns) && (c.Name == "" || c.Name == subject.Name)
-	}
 	for _, c := range policy.Consents {
-		by := consentedBy(c)
+		by := ConsentedBy(c)
 		eachCounterexample(p, func(x *api.Counterexample) {
-			if match(c, x.ID, x.Service) {
+			if ConsentTo(c, x.ID, x.Service) {
 				x.ConsentedBy = by
 			}
 		})
 		for i := range p.Findings {
-			if f := &p.Findings[i]; match(c, f.ID, f.Subject) {
+			if f := &p.Findings[i]; ConsentTo(c, f.ID, f.Subject) {
 				f.ConsentedBy = by
 			}
 		}
 		for i := range p.Unknowns {
-			if u := &p.Unknowns[i]; match(c, u.ID, u.Subject) {
+			if u := &p.Unknowns[i]; ConsentTo(c, u.ID, u.Subject) {
 				u.WaivedBy = by
 			}
 		}
@@ -69,8 +71,8 @@ func consent(p *api.MigrationPlan, policy *api.MigrationPolicy) {
 	countConsents(p)
 }
 
-// consentedBy is what the plan shows of a consent.
-func consentedBy(c api.Consent) string { return c.By + ": " + c.Reason }
+// ConsentedBy is what a plan shows of a consent.
+func ConsentedBy(c api.Consent) string { return c.By + ": " + c.Reason }
 
 // link writes into each decision its wave and the unknowns that could change it:
 // those of its namespace, of the root of the mesh and of kinds not seen.

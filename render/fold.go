@@ -274,7 +274,7 @@ func oneCluster(p *api.MigrationPlan) error {
 
 // clusterName is the name of the plan's cluster; "default" where it has none.
 func clusterName(p *api.MigrationPlan) string {
-	name := ""
+	name := p.Cluster
 	for _, b := range p.Base {
 		name = max(name, b.Object.Cluster)
 	}

@@ -241,6 +241,8 @@ func kindOf(v any) (kind string, meta *TypeMeta) {
 		return KindMigrationPolicy, &v.TypeMeta
 	case *MigrationPlan:
 		return KindMigrationPlan, &v.TypeMeta
+	case *FleetPlan:
+		return KindFleetPlan, &v.TypeMeta
 	case *Assessment:
 		return KindAssessment, &v.TypeMeta
 	case *AssessmentReport:

@@ -21,6 +21,7 @@ const (
 	KindMigrationStatus  = "MigrationStatus"
 	KindAssessment       = "Assessment"
 	KindAssessmentReport = "AssessmentReport"
+	KindFleetPlan        = "FleetPlan"
 )
 
 // TypeMeta is the head of every document.

@@ -46,6 +46,9 @@ type Cluster struct {
 	// Platforms that nodes say they run on, sorted by name; empty when no node was
 	// read, and also when none says anything.
 	Platforms []Platform `json:"platforms,omitempty"`
+	// Unreadable says why a cluster that should be in the inventory is not: nothing else
+	// is known of it. Empty for a cluster that was read.
+	Unreadable string `json:"unreadable,omitempty"`
 }
 
 // Platform is what nodes say about the distribution or cloud they belong to (facts P-09).

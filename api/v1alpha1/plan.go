@@ -5,6 +5,9 @@ package v1alpha1
 // yesterday's bytes.
 type MigrationPlan struct {
 	TypeMeta `json:",inline"`
+	// Cluster is the name of the cluster; empty when the inventory gives it none. No
+	// reference of the plan repeats it.
+	Cluster string `json:"cluster,omitempty"`
 	// Tool is the version of ambientplan that made the plan.
 	Tool string `json:"tool,omitempty"`
 	// Digest is "sha256:..." over inventory, needs and policy.

@@ -12,6 +12,9 @@ type MigrationPolicy struct {
 	// Together names namespaces that move in one wave.
 	Together []Group  `json:"together,omitempty"`
 	Capacity Capacity `json:"capacity,omitzero"`
+	// CanaryCluster names the cluster of a fleet that takes each step first. Without it
+	// that is the smallest one that is not critical.
+	CanaryCluster string `json:"canaryCluster,omitempty"`
 	// Calendar turns waves into dates; without it waves have no dates.
 	Calendar *Calendar `json:"calendar,omitempty"`
 	// SoakTime is the least time between two waves, as a Go duration ("72h").

@@ -211,6 +211,10 @@ func readAll(ctx context.Context, sources []clusterSource) (all []*api.Inventory
 			if len(part.Clusters) > 0 {
 				name = part.Clusters[0].Name
 			}
+			if err := unread(part); err != nil {
+				failed = append(failed, fmt.Errorf("%s: %w", src.name, err))
+				continue
+			}
 			if other, ok := from[name]; ok {
 				return nil, nil, sameCluster(other, src.name, name)
 			}

@@ -9,6 +9,7 @@ import (
 	"github.com/spf13/cobra"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/planner"
 	"github.com/ambientplan/ambientplan/render"
@@ -17,13 +18,15 @@ import (
 )
 
 type dashboardsOptions struct {
-	plan    planOptions
-	made    string
-	files   []string
-	rewrite string
-	output  outputFlag
-	color   colorFlag
-	failOn  string
+	plan planOptions
+	// inventory is the snapshot that the plan is made from.
+	inventory string
+	made      string
+	files     []string
+	rewrite   string
+	output    outputFlag
+	color     colorFlag
+	failOn    string
 }
 
 func newDashboardsCmd(s *streams) *cobra.Command {
@@ -57,7 +60,7 @@ was made already.`,
 		RunE: func(cmd *cobra.Command, _ []string) error { return o.run(cmd.Context(), s) },
 	}
 	f := cmd.Flags()
-	f.StringVarP(&o.plan.inventory, "inventory", "i", "", "snapshot of the cluster, or - for stdin")
+	f.StringVarP(&o.inventory, "inventory", "i", "", "snapshot of the cluster, or - for stdin")
 	f.StringArrayVarP(&o.files, "filename", "f", nil, "file or directory with dashboards, rules and the like; can be repeated")
 	f.StringVar(&o.made, "plan", "", "plan that was made from the inventory (default: make it)")
 	f.StringArrayVar(&o.plan.needs, "needs", nil, "FeatureNeeds of the owners of services; can be repeated")
@@ -78,14 +81,14 @@ func (o *dashboardsOptions) check() error {
 		}
 	}
 	switch {
-	case o.plan.inventory == "":
+	case o.inventory == "":
 		return usageErrorf("say what the mesh is with -i INVENTORY")
 	case len(o.files) == 0:
 		return usageErrorf("say where dashboards and rules are with -f PATH")
 	case o.made != "" && len(o.plan.needs)+len(o.plan.calls.files()) > 0, o.made != "" && o.plan.policy != "":
 		return usageErrorf("--plan is a plan that was made: --needs, --policy and --edges belong to making one")
 	}
-	return oneStdin(append(append([]string{o.plan.inventory, o.made, o.plan.policy}, o.plan.needs...), o.plan.calls.files()...)...)
+	return oneStdin(append(append([]string{o.inventory, o.made, o.plan.policy}, o.plan.needs...), o.plan.calls.files()...)...)
 }
 
 func (o *dashboardsOptions) run(ctx context.Context, s *streams) error {
@@ -99,7 +102,6 @@ func (o *dashboardsOptions) run(ctx context.Context, s *streams) error {
 	if err != nil {
 		return err
 	}
-	doing.stage("planning")
 	p, inv, err := o.planned(ctx, s, doing)
 	if err != nil {
 		return err
@@ -139,11 +141,16 @@ func (o *dashboardsOptions) planned(ctx context.Context, s *streams, doing *prog
 		if err != nil {
 			return nil, nil, err
 		}
-		v := verifyOptions{inventory: o.plan.inventory}
+		v := verifyOptions{inventory: o.inventory}
 		inv, err := v.readInventory(s, o.made, p)
 		return p, inv, err
 	}
-	in, inv, err := o.plan.read(ctx, s, doing)
+	doing.stage("planning")
+	inv, err := decodeFile(s, o.inventory, api.Decode[api.Inventory])
+	if err != nil {
+		return nil, nil, err
+	}
+	in, inv, err := o.plan.read(ctx, s, inventory.Alone(inv))
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,6 +5,7 @@ import (
 	"crypto/sha256"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
@@ -65,28 +66,61 @@ func (f *sourceFlags) read(ctx context.Context, s *streams, doing *progress) (*a
 		contexts = []string{""}
 	}
 	var all []*api.Inventory
+	var failed []error
 	for _, name := range contexts {
-		c, err := cluster.Connect(cluster.Options{Kubeconfig: f.kubeconfig, Context: name, Impersonate: f.as})
-		if err != nil {
-			return nil, usageErrorf("%w", err)
-		}
-		o := inventory.LiveOptions{Cluster: f.cluster, Progress: func(kind string, n int) {
-			doing.stage(fmt.Sprintf("reading %s: %d objects, now %s", c.Name(), n, kind))
-		}}
-		if len(contexts) > 1 {
-			o.Cluster = c.Name()
-		}
-		inv, err := inventory.ReadCluster(ctx, c, o)
-		if err != nil {
+		inv, err := f.readContext(ctx, s, doing, name, len(contexts) > 1)
+		switch {
+		case err == nil:
+		case len(contexts) == 1 || ctx.Err() != nil:
 			return nil, err
+		default:
+			failed = append(failed, err)
+			inv = &api.Inventory{Clusters: []api.Cluster{{Name: name, Unreadable: err.Error()}}}
 		}
-		s.notef("%s: %s of %s read with %s", c.Name(), plural(inv.Documents.Kept, "object"), plural(kindsSeen(inv), "kind"), plural(c.Calls(), "request"))
 		all = append(all, inv)
+	}
+	if len(failed) == len(all) {
+		return nil, errors.Join(failed...)
 	}
 	if len(all) == 1 {
 		return all[0], nil
 	}
 	return inventory.Merge(all), nil
+}
+
+// unread is the error about the clusters of an inventory that could not be read; nil when
+// all were.
+func unread(inv *api.Inventory) error {
+	var errs []error
+	for _, c := range inv.Clusters {
+		if c.Unreadable != "" {
+			errs = append(errs, fmt.Errorf("cluster %s is not in the inventory: %s", c.Name, c.Unreadable))
+		}
+	}
+	if len(errs) == 0 {
+		return nil
+	}
+	return &exitError{exitFailed, errors.Join(errs...)}
+}
+
+// readContext reads the cluster of one context, under its own name where there are others.
+func (f *sourceFlags) readContext(ctx context.Context, s *streams, doing *progress, name string, others bool) (*api.Inventory, error) {
+	c, err := cluster.Connect(cluster.Options{Kubeconfig: f.kubeconfig, Context: name, Impersonate: f.as})
+	if err != nil {
+		return nil, usageErrorf("%w", err)
+	}
+	o := inventory.LiveOptions{Cluster: f.cluster, Progress: func(kind string, n int) {
+		doing.stage(fmt.Sprintf("reading %s: %d objects, now %s", c.Name(), n, kind))
+	}}
+	if others {
+		o.Cluster = c.Name()
+	}
+	inv, err := inventory.ReadCluster(ctx, c, o)
+	if err != nil {
+		return nil, err
+	}
+	s.notef("%s: %s of %s read with %s", c.Name(), plural(inv.Documents.Kept, "object"), plural(kindsSeen(inv), "kind"), plural(c.Calls(), "request"))
+	return inv, nil
 }
 
 // kindsSeen counts the kinds that were listed.

@@ -150,15 +150,17 @@ func (o *inventoryOptions) write(s *streams, inv *api.Inventory) error {
 		s.notef("note: %s in the inventory; see its list of unknowns", plural(n, "unknown"))
 	}
 	if o.out == "" {
-		_, err := s.out.Write(b.Bytes())
-		return err
+		if _, err := s.out.Write(b.Bytes()); err != nil {
+			return err
+		}
+		return unread(inv)
 	}
 	if err := writeFile(o.out, b.Bytes()); err != nil {
 		return err
 	}
 	s.notef("wrote %s", o.out)
 	s.notef("next: %s plan -i %s", s.name, o.out)
-	return nil
+	return unread(inv)
 }
 
 // inventoryTable summarises an inventory for a person: what was read, how many

@@ -15,11 +15,11 @@ import (
 )
 
 type planOptions struct {
-	source    sourceFlags
-	inventory string
-	needs     []string
-	policy    string
-	calls     callFlags
+	source      sourceFlags
+	inventories []string
+	needs       []string
+	policy      string
+	calls       callFlags
 	// monitoring are files with dashboards, alerts and the like.
 	monitoring []string
 	// previous is the plan that is being followed.
@@ -34,11 +34,14 @@ type planOptions struct {
 func newPlanCmd(s *streams) *cobra.Command {
 	var o planOptions
 	cmd := &cobra.Command{
-		Use:   "plan -f PATH... | plan -i INVENTORY | plan --context CONTEXT",
+		Use:   "plan -f PATH... | plan -i INVENTORY... | plan --context CONTEXT...",
 		Short: "Decide for every service, and order namespaces into waves of small commits",
 		Long: `plan reads manifests (-f), a snapshot (-i) or a running cluster (--context), decides for
 every service whether ztunnel alone is enough, a waypoint is needed, the sidecar stays or a person has to
 decide, and orders the namespaces into waves of small steps, each with its way back.
+
+Several snapshots, contexts, or a snapshot of several clusters make one plan for the fleet: Services that
+clusters share get one mode, and a canary cluster takes each step first.
 
 With --out it also writes the tree of kustomizations, checklists and the plan itself.`,
 		Args: onlyFlags,
@@ -50,6 +53,8 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 			"plan -i now.yaml --previous out/ --out out-new/",
 			"# in a pipeline: fail on warnings too",
 			"plan -i inventory.yaml --fail-on warning",
+			"# several clusters, one plan for the fleet",
+			"plan -i east.yaml -i west.yaml --policy policy.yaml --out out/",
 			"# findings, unknowns and gaps for a code host",
 			"plan -i inventory.yaml --needs needs.yaml -o html > plan.html",
 			"plan -f manifests/ -o sarif > ambientplan.sarif",
@@ -58,7 +63,7 @@ With --out it also writes the tree of kustomizations, checklists and the plan it
 	}
 	o.source.add(cmd)
 	f := cmd.Flags()
-	f.StringVarP(&o.inventory, "inventory", "i", "", "snapshot to plan from, or - for stdin")
+	f.StringArrayVarP(&o.inventories, "inventory", "i", nil, "snapshot to plan from, or - for stdin; can be repeated for several clusters")
 	f.StringArrayVar(&o.needs, "needs", nil, "FeatureNeeds of the owners of services; can be repeated")
 	f.StringVar(&o.policy, "policy", "", "MigrationPolicy of the platform team")
 	o.calls.add(cmd)
@@ -82,17 +87,16 @@ func (o *planOptions) check() error {
 	switch {
 	case o.out == "" && (o.gitops.flavour != "" || len(o.gitops.bases) > 0):
 		return usageErrorf("--gitops and --base are about the tree: say where to write it with --out DIR")
-	case len(o.source.files) == 0 && o.inventory == "" && !o.source.live():
+	case len(o.source.files) == 0 && len(o.inventories) == 0 && !o.source.live():
 		return usageErrorf("say what to plan with -f PATH, -i INVENTORY or --context CONTEXT")
-	case len(o.source.files) > 0 && o.inventory != "":
+	case len(o.source.files) > 0 && len(o.inventories) > 0:
 		return usageErrorf("-f and -i exclude each other: a snapshot is what files were read into")
-	case o.source.live() && o.inventory != "":
+	case o.source.live() && len(o.inventories) > 0:
 		return usageErrorf("--context and -i exclude each other: a snapshot is what a cluster was read into")
-	case o.inventory != "" && (o.source.namespace != "" || o.source.cluster != ""):
+	case len(o.inventories) > 0 && (o.source.namespace != "" || o.source.cluster != ""):
 		return usageErrorf("-n and --cluster belong to -f: a snapshot already names them")
 	}
-	inputs := append([]string{o.inventory, o.policy}, o.source.files...)
-	return oneStdin(append(append(inputs, o.needs...), o.calls.files()...)...)
+	return oneStdin(slices.Concat([]string{o.policy}, o.inventories, o.source.files, o.needs, o.calls.files())...)
 }
 
 func (o *planOptions) run(ctx context.Context, s *streams) error {
@@ -102,7 +106,14 @@ func (o *planOptions) run(ctx context.Context, s *streams) error {
 	doing := s.progress()
 	defer doing.end()
 	doing.stage("reading")
-	in, inv, err := o.read(ctx, s, doing)
+	read, err := readFleet(ctx, o.sources(ctx, s, doing))
+	if err != nil {
+		return err
+	}
+	if len(read) > 1 {
+		return o.runFleet(ctx, s, doing, read)
+	}
+	in, inv, err := o.read(ctx, s, read[0].inventory)
 	if err != nil {
 		return err
 	}
@@ -162,11 +173,7 @@ func (o *planOptions) addTelemetry(ctx context.Context, doing *progress, inv *ap
 // read reads all inputs and checks them against each other. It returns the
 // inventory as it is kept, call graphs included; what annotations say is read
 // from it again by whoever plans from it.
-func (o *planOptions) read(ctx context.Context, s *streams, doing *progress) (planner.Input, *api.Inventory, error) {
-	inv, err := o.readInventory(ctx, s, doing)
-	if err != nil {
-		return planner.Input{}, nil, err
-	}
+func (o *planOptions) read(ctx context.Context, s *streams, inv *api.Inventory) (planner.Input, *api.Inventory, error) {
 	if err := o.calls.read(ctx, s, inv); err != nil {
 		return planner.Input{}, nil, err
 	}
@@ -195,16 +202,9 @@ func (o *planOptions) read(ctx context.Context, s *streams, doing *progress) (pl
 	planned := *inv
 	planned.Unknowns = slices.Concat(inv.Unknowns, unknowns)
 	return planner.Input{
-		Inventory: &planned, Needs: append(needs, annotated...), Policy: policy,
+		Inventory: &planned, Needs: append(needsIn(nameOf(inv), needs), annotated...), Policy: policy,
 		Now: s.now, Tool: version, Digest: sum, Agreed: agreed,
 	}, inv, nil
-}
-
-func (o *planOptions) readInventory(ctx context.Context, s *streams, doing *progress) (*api.Inventory, error) {
-	if o.inventory != "" {
-		return decodeFile(s, o.inventory, api.Decode[api.Inventory])
-	}
-	return o.source.read(ctx, s, doing)
 }
 
 // print renders the result in the format asked for.

@@ -24,7 +24,7 @@ func TestREADMEs(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, file := range []string{"README.md", "examples/bookinfo/README.md", "examples/online-boutique/README.md", "docs/assess.md"} {
+	for _, file := range []string{"README.md", "examples/bookinfo/README.md", "examples/online-boutique/README.md", "examples/fleet/README.md", "docs/assess.md"} {
 		t.Run(file, func(t *testing.T) {
 			path := filepath.Join(repo, file)
 			text, err := os.ReadFile(path)

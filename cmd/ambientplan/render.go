@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/render"
 )
 
@@ -50,6 +51,7 @@ plan gives the same bytes. The plan is not computed again.`,
 				if inv, err = decodeFile(s, o.inventory, api.Decode[api.Inventory]); err != nil {
 					return err
 				}
+				inv = inventory.Alone(inv)
 			}
 			telemetry, err := rewritesBeside(s, args[0], p)
 			if err != nil {

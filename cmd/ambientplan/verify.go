@@ -11,6 +11,7 @@ import (
 	"github.com/spf13/cobra"
 
 	api "github.com/ambientplan/ambientplan/api/v1alpha1"
+	"github.com/ambientplan/ambientplan/inventory"
 	"github.com/ambientplan/ambientplan/mesh"
 	"github.com/ambientplan/ambientplan/planner"
 	"github.com/ambientplan/ambientplan/render"
@@ -118,6 +119,7 @@ func (o *verifyOptions) readInventory(s *streams, plan string, p *api.MigrationP
 	if err != nil {
 		return nil, err
 	}
+	inv = inventory.Alone(inv)
 	got, err := inputDigest(inv, p.Calls)
 	if err != nil {
 		return nil, internalErrorf("%w", err)

@@ -63,6 +63,11 @@ var matrix = map[string]row{
 		mayNot: concat(outsideWorld, clusterClients),
 		why:    "planner plans from a document: importing inventory would drag a cluster client into a pure function, importing render would let output decide",
 	},
+	"planner/fleet": {
+		may:    []string{"api/...", "mesh/...", "planner"},
+		mayNot: concat(outsideWorld, clusterClients),
+		why:    "fleet plans several clusters with the planner: what it does not decide of one cluster is the planner's",
+	},
 	"assess": {
 		may:    []string{"api/...", "mesh/...", "planner"},
 		mayNot: concat(outsideWorld, clusterClients),

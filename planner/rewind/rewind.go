@@ -46,7 +46,7 @@ func Rewind(p *api.MigrationPlan, was, now *api.Inventory) (*Result, error) {
 		return nil, errors.New("a plan is followed in one cluster, and the inventory holds several")
 	}
 	r := &rewinder{plan: p, was: newIndex(was), places: places(p)}
-	r.out = copyOf(now, clusterName(was))
+	r.out = copyOf(now, clusterName(was), referenceName(was))
 	r.now = newIndex(r.out)
 	r.histories = histories(p, r.was)
 	if r.foreign() {
@@ -410,6 +410,15 @@ func clusterName(inv *api.Inventory) string {
 	return inv.Clusters[0].Name
 }
 
+// referenceName is the name of the cluster in the references of an inventory: none in that
+// of a plan, which is of one cluster.
+func referenceName(inv *api.Inventory) string {
+	if len(inv.Namespaces) == 0 {
+		return clusterName(inv)
+	}
+	return inv.Namespaces[0].Cluster
+}
+
 // clone of a map of strings.
 func clone(m map[string]string) map[string]string {
 	if m == nil {
@@ -422,13 +431,13 @@ func clone(m map[string]string) map[string]string {
 	return out
 }
 
-// copyOf an inventory, with what rewinding writes to and under the name that the
-// cluster has in the plan.
-func copyOf(in *api.Inventory, cluster string) *api.Inventory {
+// copyOf an inventory, with what rewinding writes to and under the names that the
+// cluster and its references have in the plan.
+func copyOf(in *api.Inventory, name, cluster string) *api.Inventory {
 	out := *in
 	out.Clusters = slices.Clone(in.Clusters)
 	for i := range out.Clusters {
-		out.Clusters[i].Name = cluster
+		out.Clusters[i].Name = name
 	}
 	out.Namespaces = slices.Clone(in.Namespaces)
 	for i := range out.Namespaces {
