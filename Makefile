@@ -63,19 +63,13 @@ KUBERNETES   = 1.37.2
 KUBE_VERSION = k8s.io/component-base/version
 KUBE_LDFLAGS = -s -w -X $(KUBE_VERSION).gitVersion=v$(KUBERNETES) -X $(KUBE_VERSION).gitMajor=1 -X $(KUBE_VERSION).gitMinor=37
 
-<<<<<<< HEAD
 ## e2e: the tests of the report in a real browser (CHROMIUM, or one on the PATH; they skip where there is none), and those
 ## against real components, in the module test/e2e; before these the API server, the Prometheus and the promtool that some of
 ## them start, without service discoveries: unit tests need none, and they are long to compile
-=======
-## e2e: the tests against real components, in the module test/e2e; first the API server, the Prometheus and the promtool that some of
-## them start, without service discoveries: unit tests need none, and they are long to compile; test/browser needs a Chromium, or skips itself
->>>>>>> e292215 (Open the report in a real browser: nothing loaded, nothing cut off, nothing that axe-core objects to)
 e2e:
 	cd test/browser; CGO_ENABLED=0 $(GO) test -count=1 -timeout 20m ./...
 	cd test/promtool; CGO_ENABLED=0 $(GO) build -tags remove_all_sd -ldflags "-s -w" -o $(CURDIR)/bin/ github.com/prometheus/prometheus/cmd/promtool github.com/prometheus/prometheus/cmd/prometheus
 	cd test/apiserver; CGO_ENABLED=0 $(GO) build -ldflags "$(KUBE_LDFLAGS)" -o $(CURDIR)/bin/apiserver .
-	cd test/browser; $(GO) test ./...
 	cd test/e2e; APISERVER=$(CURDIR)/bin/apiserver PROMTOOL=$(CURDIR)/bin/promtool PROMETHEUS=$(CURDIR)/bin/prometheus CGO_ENABLED=0 $(GO) test -timeout 40m ./...
 
 ## tools: fetch and build the pinned tools

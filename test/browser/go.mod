@@ -1,8 +1,5 @@
-<<<<<<< HEAD
 // The report in a real browser: headless Chromium, driven by chromedp. Kept apart from the product's module, which
 // needs no browser.
-=======
->>>>>>> e292215 (Open the report in a real browser: nothing loaded, nothing cut off, nothing that axe-core objects to)
 module github.com/ambientplan/ambientplan/test/browser
 
 go 1.26.0
